@@ -1,0 +1,31 @@
+"""Actions: the only thing that changes a store's state, and the type names Milo itself uses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+INIT: Final = "@@INIT"
+"""Dispatched by every store's constructor, so that reducers can make their first state."""
+SAGA_ERROR: Final = "@@SAGA_ERROR"
+"""A saga ended with an error: ``{"error": message, "type": class name, "saga_id": id}``."""
+SAGA_CANCELLED: Final = "@@SAGA_CANCELLED"
+"""A saga was cancelled and has cleaned up: ``{"saga_id": id}``."""
+CMD_ERROR: Final = "@@CMD_ERROR"
+"""A command raised: ``{"error": message, "type": class name}``."""
+TICK: Final = "@@TICK"
+"""The answer to a ``TickCmd``, once its interval has passed."""
+KEY: Final = "@@KEY"
+"""A key was pressed; the payload is a ``Key``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What happened: a type, by which reducers and sagas tell actions apart, and its facts.
+
+    >>> Action("TODO_ADDED", payload="buy milk")
+    Action(type='TODO_ADDED', payload='buy milk')
+    """
+
+    type: str
+    payload: Any = None

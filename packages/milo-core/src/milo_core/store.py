@@ -1,0 +1,347 @@
+"""The store: one state, changed by dispatching actions to a reducer.
+
+What happens in ``dispatch``, in this order (DESIGN §3):
+
+    middleware
+    under the lock:   reducer → recording → state → view → matching of waiting sagas
+    then, outside it: listeners → sagas → commands → quit flag
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Generic, NoReturn, TypeAlias, TypeVar
+
+from milo_core.actions import INIT, Action
+from milo_core.errors import StateError
+from milo_core.recording import Recorder
+from milo_core.results import Outcome, Quit, ReducerResult, ViewState, unwrap
+from milo_core.runtime import (
+    PressureCallback,
+    Runtime,
+    RuntimeFactory,
+    RuntimeHost,
+    installed_runtime,
+)
+
+_log = logging.getLogger(__name__)
+
+State = TypeVar("State")
+Dispatch: TypeAlias = Callable[[Action], Any]
+Middleware: TypeAlias = Callable[[Dispatch, Callable[[], Any]], Dispatch]
+Listener: TypeAlias = Callable[[], Any]
+
+_ANSWERS = frozenset((ReducerResult, Quit))
+
+
+class Store(Generic[State]):
+    """Holds a state and lets ``dispatch`` change it.
+
+    Dispatching is safe from any thread and serialized; reading ``state`` takes no lock.
+    Reducers run on the dispatching thread with the store's lock held, so they must be quick
+    and pure. Sagas and commands run on the runtime's workers, which start when first needed.
+
+    Args:
+        reducer: ``(state, action) -> state``, or ``ReducerResult`` or ``Quit`` around it.
+        initial_state: what the reducer is given with ``@@INIT``, which the constructor
+            dispatches.
+        middleware: each ``(next_dispatch, get_state) -> dispatch``; the first is outermost.
+        record: ``True`` keeps a recording in memory, a path also streams it there as JSON
+            lines.
+        max_workers: how many threads may run sagas and calls; by default
+            ``min(8, cpus + 4)``, or what kida recommends where it is installed.
+        on_pool_pressure: ``(active, max_workers)``, called by the thread that submits work
+            when running and queued work reaches ``max_workers * pool_pressure_threshold``.
+        runtime: a factory to use in place of the installed runtime.
+
+    Raises:
+        StateError: the reducer failed on ``@@INIT``, or the recording cannot be written.
+
+    >>> store = Store(lambda count, action: count + (action.type == "ADD"), 0)
+    >>> store.dispatch(Action("ADD"))
+    >>> store.state
+    1
+    """
+
+    def __init__(
+        self,
+        reducer: Callable[[State, Action], Any],
+        initial_state: State,
+        middleware: tuple[Middleware, ...] = (),
+        *,
+        record: bool | str | Path = False,
+        max_workers: int | None = None,
+        on_pool_pressure: PressureCallback | None = None,
+        pool_pressure_threshold: float = 0.8,
+        runtime: RuntimeFactory | None = None,
+    ) -> None:
+        _check_arguments(reducer, max_workers, pool_pressure_threshold)
+        self._reducer = reducer
+        self._state = initial_state
+        self._lock = threading.RLock()
+        self._reducing = False
+        self._view: ViewState | None = None
+        self._exit_code: int | None = None
+        self._recorder = _make_recorder(record)
+        self._turn = threading.RLock()
+        self._listeners: tuple[_Subscription, ...] = ()
+        self._runtime: Runtime | None = None
+        self._make_runtime = runtime
+        self._closed = False
+        self._marks: dict[int, object] = {}
+        self._host = RuntimeHost(
+            self, self._lock, self._put, max_workers, on_pool_pressure, pool_pressure_threshold
+        )
+        self._has_middleware = bool(middleware)
+        self._entry: Dispatch = self._commit
+        for layer in reversed(middleware):
+            self._entry = layer(self._entry, self.get_state)
+        self.dispatch(Action(INIT))
+
+    # What people read
+
+    @property
+    def state(self) -> State:
+        """The current state; no lock is taken."""
+        return self._state
+
+    def get_state(self) -> State:
+        """The current state, as a method."""
+        return self._state
+
+    @property
+    def view_state(self) -> ViewState | None:
+        """The latest ``ViewState`` that a reducer gave, as it gave it; ``None`` before any."""
+        return self._view
+
+    @property
+    def quit_requested(self) -> bool:
+        """Whether a reducer has answered ``Quit``. The store goes on working."""
+        return self._exit_code is not None
+
+    @property
+    def exit_code(self) -> int:
+        """The code of the latest ``Quit``, 0 before any."""
+        return self._exit_code or 0
+
+    @property
+    def recording(self) -> list[dict[str, Any]] | None:
+        """A copy of the entries so far, or ``None`` when the store does not record."""
+        if self._recorder is None:
+            return None
+        with self._lock:
+            return list(self._recorder.entries)
+
+    @property
+    def pool_active(self) -> int:
+        """How many sagas, calls and commands run or are queued. Waiting sagas do not count."""
+        return 0 if self._runtime is None else self._runtime.active
+
+    # What people do
+
+    def dispatch(self, action: Action) -> None:
+        """Send ``action`` through middleware and reducer; the state has changed on return.
+
+        Listeners have run, on this thread; sagas and commands that the reducer asked for
+        have been started, not finished.
+
+        Raises:
+            StateError: the reducer raised, ``dispatch`` was called from inside a reducer
+                or a ``Take`` predicate, or the recording could not be written. The state is
+                unchanged.
+            MissingPluginError: the reducer asked for sagas or commands and no runtime is
+                installed. The state is unchanged.
+        """
+        self._entry(action)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call ``listener`` after every dispatch, until the returned function is called.
+
+        Listeners take no arguments and run on the dispatching thread, one at a time across
+        all threads, also when the state did not change. They may dispatch, subscribe and
+        unsubscribe; the latter two take effect at the next dispatch. One that raises is
+        logged and stops nothing.
+        """
+        subscription = _Subscription(listener)
+        with self._lock:
+            self._listeners = (*self._listeners, subscription)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._listeners = tuple(s for s in self._listeners if s is not subscription)
+
+        return unsubscribe
+
+    def run_saga(
+        self, saga: Any, cancel: threading.Event | None = None, context: Any = None
+    ) -> Any:
+        """Start ``saga``, a generator or a function that returns one, and return its context.
+
+        ``cancel`` is an event that cancels the saga when it is set; prefer ``context``, a
+        ``SagaContext`` in whose scope the saga then runs, or the returned context.
+
+        Raises:
+            StateError: the store has been shut down, or ``saga`` is no saga.
+            MissingPluginError: no runtime is installed.
+        """
+        if self._closed:
+            raise StateError("this store has been shut down and runs no more sagas")
+        return self._need_runtime().run_saga(saga, cancel, context)
+
+    def wait_idle(self, timeout: float | None = None) -> bool:
+        """Block until no saga, call or command runs or is ready to run.
+
+        Sagas that wait (for an action, a time, each other) may remain. Returns ``False`` if
+        that was not so within ``timeout`` seconds.
+        """
+        return True if self._runtime is None else self._runtime.wait_idle(timeout)
+
+    def shutdown(self) -> None:
+        """Cancel every saga, let it clean up, and give threads and timers back.
+
+        Waits for calls in progress and up to five seconds for cleanup. Dispatching still
+        works afterwards; starting sagas does not. A second call does nothing.
+        """
+        with self._lock:
+            self._closed = True
+            runtime = self._runtime
+        if runtime is not None:
+            runtime.shutdown()
+
+    def __enter__(self) -> Store[State]:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.shutdown()
+
+    # How a dispatch goes
+
+    def _commit(self, action: Action, mark: object = None) -> None:
+        """The innermost dispatch: everything behind the middleware."""
+        outcome: Outcome | None = None
+        wake: Callable[[], None] | None = None
+        with self._lock:
+            if self._reducing:
+                _refuse_nested(action)
+            self._reducing = True
+            try:
+                try:
+                    answer = self._reducer(self._state, action)
+                except Exception as cause:  # foreign code; goes to whoever dispatched
+                    raise _reducer_error(cause, action) from cause
+                if answer.__class__ in _ANSWERS:
+                    outcome = unwrap(answer)
+                    if outcome.sagas or outcome.cmds:
+                        self._need_runtime()
+                    answer = outcome.state
+                if self._recorder is not None:
+                    self._recorder.record(action)
+                self._state = answer
+                if outcome is not None and outcome.view is not None:
+                    self._view = outcome.view
+                if self._runtime is not None:
+                    if self._marks:
+                        mark = self._marks.pop(threading.get_ident(), mark)
+                    wake = self._runtime.on_action(action, mark)
+            finally:
+                self._reducing = False
+        if wake is not None:
+            wake()
+        try:
+            if self._listeners:
+                self._tell(self._listeners)
+        finally:
+            if outcome is not None:
+                self._follow_up(outcome)
+
+    def _tell(self, listeners: tuple[_Subscription, ...]) -> None:
+        with self._turn:
+            for subscription in listeners:
+                try:
+                    subscription.listener()
+                except Exception:  # foreign code; the dispatch succeeded, so it is only logged
+                    _log.exception("listener %r raised", subscription.listener)
+
+    def _follow_up(self, outcome: Outcome) -> None:
+        if outcome.sagas or outcome.cmds:
+            if self._closed:
+                _log.warning(
+                    "the store is shut down: %d sagas and %d commands were not started",
+                    len(outcome.sagas),
+                    len(outcome.cmds),
+                )
+            else:
+                self._need_runtime().start(outcome.sagas, outcome.cmds)
+        if outcome.quit_code is not None:
+            self._exit_code = outcome.quit_code
+
+    def _put(self, action: Action, mark: object) -> None:
+        """Dispatch for a saga: ``mark`` reaches the ``on_action`` of this action only.
+
+        Middleware passes on actions, not marks, so behind it the mark is found by thread.
+        """
+        if not self._has_middleware:
+            self._commit(action, mark)
+            return
+        thread = threading.get_ident()
+        self._marks[thread] = mark
+        try:
+            self._entry(action)
+        finally:
+            self._marks.pop(thread, None)
+
+    def _need_runtime(self) -> Runtime:
+        if self._runtime is None:
+            with self._lock:
+                if self._runtime is None:
+                    self._runtime = (self._make_runtime or installed_runtime())(self._host)
+        return self._runtime
+
+
+class _Subscription:
+    """One call of ``subscribe``; two of the same function are two."""
+
+    __slots__ = ("listener",)
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+
+
+def _check_arguments(reducer: object, max_workers: int | None, threshold: float) -> None:
+    if not callable(reducer):
+        raise TypeError(f"reducer must be a function of (state, action), was given {reducer!r}")
+    if max_workers is not None and max_workers < 1:
+        raise ValueError(f"max_workers must be at least 1 or None, was given {max_workers}")
+    if threshold <= 0:
+        raise ValueError(f"pool_pressure_threshold must be above 0, was given {threshold}")
+
+
+def _make_recorder(record: bool | str | Path) -> Recorder | None:
+    if record is False:
+        return None
+    return Recorder(None if record is True else Path(record))
+
+
+def _refuse_nested(action: Action) -> NoReturn:
+    raise StateError(
+        f"{action!r} was dispatched from inside a reducer or Take predicate; return "
+        "ReducerResult(state, sagas=..., cmds=...) to have something happen next"
+    )
+
+
+def _reducer_error(cause: Exception, action: object) -> StateError:
+    if not isinstance(action, Action):
+        return StateError(
+            f"Reducer error: dispatch takes an Action, was given {action!r}; "
+            "write Action('TYPE', payload)"
+        )
+    return StateError(f"Reducer error: {type(cause).__name__}: {cause} (on {action.type!r})")
