@@ -1,0 +1,220 @@
+"""The queue of ready tasks and the worker threads that take from it.
+
+``Scheduler.lock`` guards the queue, the counts, and every task's state. It is held for a few
+instructions at a time and never while foreign code runs.
+
+A task is *active* from the moment it is queued until its worker is finished with that slice.
+At most one woken worker is on its way at any time: it is sure to look at the queue, and on
+taking a task it wakes the next one if more are waiting. So a burst of work does not wake
+threads that find nothing, and no task waits while a worker sleeps.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextvars import Context
+from typing import TypeAlias
+
+from milo_core.errors import StateError
+
+from milo_effects._threads import background_thread
+from milo_effects.task import SagaTask, TaskState
+
+_log = logging.getLogger(__name__)
+
+Wake: TypeAlias = Callable[[], None]
+"""Wakes or starts one worker; called without any lock."""
+
+
+class Scheduler:
+    """Runs tasks on up to ``max_workers`` threads, first come first served.
+
+    Args:
+        run: steps a task until it waits or ends; called on a worker, without the lock.
+        max_workers: the most threads that run tasks at once.
+    """
+
+    def __init__(self, run: Callable[[SagaTask], None], max_workers: int) -> None:
+        self.lock = threading.Lock()
+        self.max_workers = max_workers
+        self._run = run
+        self._ready: deque[SagaTask] = deque()
+        self._workers: list[_Worker] = []
+        self._sleeping: list[_Worker] = []
+        self._names = itertools.count(1)
+        self._waking = False
+        self._active = 0
+        self._idle = threading.Condition(self.lock)
+        self._stopping = False
+
+    @property
+    def active(self) -> int:
+        """How many tasks run or are queued."""
+        return self._active
+
+    # Under the lock
+
+    def push(self, task: SagaTask, *, first: bool = False) -> Wake | None:
+        """Queue ``task``; what is returned must be called once the lock is released."""
+        self._active += 1
+        task.state = TaskState.QUEUED
+        if first:
+            self._ready.appendleft(task)
+        else:
+            self._ready.append(task)
+        return self._worker_to_wake()
+
+    def set_aside(self, tasks: Iterable[SagaTask]) -> Wake | None:
+        """Give up the workers that run ``tasks``: each is replaced, and ends after its slice.
+
+        They count neither as workers nor as active any more.
+        """
+        given_up = set(tasks)
+        for worker in [w for w in self._workers if w.task in given_up]:
+            worker.is_set_aside = True
+            self._workers.remove(worker)
+            self._finished_slice()
+        return self._worker_to_wake() if self._ready else None
+
+    # Without the lock
+
+    def wait_idle(self, timeout: float | None) -> bool:
+        """Block until nothing is active; ``False`` if that takes over ``timeout`` seconds."""
+        if self.own_task() is not None:
+            raise StateError(
+                "wait_idle was called from inside a saga or call, which cannot become idle "
+                "while it waits; call it from the thread that owns the store"
+            )
+        with self.lock:
+            return self._idle.wait_for(lambda: self._active == 0, timeout)
+
+    def own_task(self) -> SagaTask | None:
+        """The task that the calling thread is running, if it is a worker of this scheduler."""
+        me = threading.get_ident()
+        with self.lock:
+            return next((w.task for w in self._workers if w.ident == me), None)
+
+    def stop(self) -> None:
+        """End every worker once the queue is empty, and wait for all but the calling one."""
+        with self.lock:
+            self._stopping = True
+            sleeping, self._sleeping = self._sleeping, []
+            workers = list(self._workers)
+        for worker in sleeping:
+            worker.wake()
+        for worker in workers:
+            worker.join()
+
+    # The worker's side
+
+    def work(self, worker: _Worker) -> None:
+        """What a worker thread does from its start to its end."""
+        spare = Context()
+        while (task := self._next_task(worker)) is not None:
+            variables = task.variables or spare
+            try:
+                variables.run(self._run, task)
+            except BaseException:  # a fault of the runner itself: the worker must live on
+                _log.critical("running %s failed", task, exc_info=True)
+            if variables is spare and len(spare):
+                spare = Context()
+
+    def _next_task(self, worker: _Worker) -> SagaTask | None:
+        """Finish the slice before, then take the next task, sleeping until there is one."""
+        while True:
+            wake: Wake | None = None
+            task: SagaTask | None = None
+            with self.lock:
+                if worker.task is not None and not worker.is_set_aside:
+                    self._finished_slice()
+                worker.task = None
+                if worker.is_set_aside:
+                    return None
+                if worker.was_woken:
+                    worker.was_woken = self._waking = False
+                if self._ready:
+                    task = worker.task = self._ready.popleft()
+                    task.state = TaskState.RUNNING
+                    wake = self._worker_to_wake() if self._ready else None
+                elif self._stopping:
+                    self._workers.remove(worker)
+                    return None
+                else:
+                    self._sleeping.append(worker)
+            if wake is not None:
+                wake()
+            if task is not None:
+                return task
+            worker.sleep()
+
+    def _finished_slice(self) -> None:
+        self._active -= 1
+        if self._active == 0:
+            self._idle.notify_all()
+
+    def _worker_to_wake(self) -> Wake | None:
+        if self._waking:
+            return None
+        if self._sleeping:
+            self._waking = True
+            worker = self._sleeping.pop()
+            worker.was_woken = True
+            return worker.wake
+        if len(self._workers) < self.max_workers:
+            self._waking = True
+            worker = _Worker(self, next(self._names))
+            self._workers.append(worker)
+            return worker.start
+        return None
+
+    def lost(self, worker: _Worker) -> None:
+        """A worker's thread could not be started: what is queued waits for another one."""
+        with self.lock:
+            self._waking = False
+            self._workers.remove(worker)
+            stranded = not self._workers and bool(self._ready)
+        _log.error(
+            "cannot start a worker thread%s",
+            "; queued sagas wait until one can be started" if stranded else "",
+            exc_info=True,
+        )
+
+
+class _Worker:
+    """One thread of the pool and the gate it sleeps at. ``task`` changes under the lock."""
+
+    __slots__ = ("_gate", "_scheduler", "_thread", "ident", "is_set_aside", "task", "was_woken")
+
+    def __init__(self, scheduler: Scheduler, number: int) -> None:
+        self._scheduler = scheduler
+        self._gate = threading.Lock()
+        self._gate.acquire()
+        self._thread = background_thread(f"milo-worker-{number}", self._work)
+        self.ident = 0
+        self.task: SagaTask | None = None
+        self.was_woken = True
+        self.is_set_aside = False
+
+    def start(self) -> None:
+        try:
+            self._thread.start()
+        except RuntimeError:  # the system is out of threads, or the interpreter is ending
+            self._scheduler.lost(self)
+
+    def sleep(self) -> None:
+        self._gate.acquire()
+
+    def wake(self) -> None:
+        self._gate.release()
+
+    def join(self) -> None:
+        if self.ident != threading.get_ident() and self._thread.is_alive():
+            self._thread.join()
+
+    def _work(self) -> None:
+        self.ident = threading.get_ident()
+        self._scheduler.work(self)

@@ -1,0 +1,70 @@
+"""What milo-effects raises.
+
+    MiloError
+    └── EffectError
+        ├── UnknownEffectError    a saga yielded something that no handler is registered for
+        ├── HandlerError          a handler returned something that is no ``EffectResult``
+        ├── RegistrationError     a handler or table cannot be registered
+        └── ChildCancelledError   a saga that another one waited for was cancelled
+    BaseException
+    └── SagaCancelled             control flow: thrown into a saga that is being cancelled
+
+``StateError`` of milo-core is raised for runtimes and stores used in a way they cannot be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from milo_core.errors import MiloError
+
+
+class SagaCancelled(BaseException):
+    """Thrown once into a saga at its ``yield`` when it is cancelled.
+
+    A ``BaseException``, so that ``except Exception`` in a saga lets it pass. Cleanup in
+    ``finally`` may yield effects.
+    """
+
+
+class EffectError(MiloError):
+    """Base of what goes wrong with effects and their handlers."""
+
+
+class UnknownEffectError(EffectError):
+    """A saga yielded ``effect``, for whose type no handler is registered."""
+
+    def __init__(
+        self, effect: object, known: Iterable[type], broken: Iterable[Exception] = ()
+    ) -> None:
+        self.effect = effect
+        kind = type(effect)
+        names = ", ".join(sorted(each.__name__ for each in known))
+        hint = "Did you install the package that brings it?"
+        if kind.__name__ == "generator":
+            hint = "To run a saga inside this one write: yield from saga()"
+        problems = "".join(f"\n{problem}" for problem in broken)
+        super().__init__(
+            f"no handler for {kind.__name__} (from {kind.__module__}), yielded as "
+            f"{effect!r:.200}; registered: {names}. {hint}{problems}"
+        )
+
+
+class HandlerError(EffectError):
+    """The handler of ``effect`` answered with ``answer``, which is no ``EffectResult``."""
+
+    def __init__(self, effect: object, answer: object) -> None:
+        self.effect = effect
+        self.answer = answer
+        super().__init__(
+            f"the handler of {type(effect).__name__} returned {answer!r:.200}; a handler returns "
+            "EffectResult.send(value), .next(), .throw(error), .cont() or .wait(start)"
+        )
+
+
+class RegistrationError(EffectError):
+    """A handler cannot be registered: it names no effect type, or the type is taken."""
+
+
+class ChildCancelledError(EffectError):
+    """A saga whose result was awaited was cancelled and has none."""

@@ -1,0 +1,142 @@
+"""Which handler carries out which effect.
+
+>>> @handles(Ping)                                            # doctest: +SKIP
+... def ping(effect, context, store):
+...     return EffectResult.send("pong")
+>>> EffectRegistry(ping)                                      # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeAlias, TypeVar
+
+from milo_core import PluginError
+from milo_core.plugins import PluginGroup, plugin_group
+
+from milo_effects.errors import RegistrationError, UnknownEffectError
+from milo_effects.results import EffectResult
+
+_log = logging.getLogger(__name__)
+
+EFFECTS_GROUP: Final = "milo.effects"
+
+Handler: TypeAlias = Callable[[Any, Any, Any], EffectResult]
+"""``(effect, context, store) -> EffectResult``, called on a worker."""
+Table: TypeAlias = Mapping[type, Handler]
+HandlerT = TypeVar("HandlerT", bound=Callable[..., EffectResult])
+
+_ATTRIBUTE = "milo_effect_type"
+
+
+def handles(effect_type: type) -> Callable[[HandlerT], HandlerT]:
+    """Mark a function as the handler of one effect type, for registries and entry points."""
+    if not isinstance(effect_type, type):
+        raise RegistrationError(
+            f"handles(...) takes the effect's class, was given {effect_type!r}; "
+            "write @handles(MyEffect)"
+        )
+
+    def mark(handler: HandlerT) -> HandlerT:
+        setattr(handler, _ATTRIBUTE, effect_type)
+        return handler
+
+    return mark
+
+
+def table_of(*handlers: Handler | Table) -> dict[type, Handler]:
+    """One table of marked handlers and tables.
+
+    Raises:
+        RegistrationError: a handler is not marked, or two are for the same type.
+    """
+    table: dict[type, Handler] = {}
+    for given in handlers:
+        for effect_type, handler in _entries(given):
+            if table.setdefault(effect_type, handler) is not handler:
+                raise RegistrationError(
+                    f"{effect_type.__name__} has two handlers: {table[effect_type]!r} and "
+                    f"{handler!r}; register one"
+                )
+    return table
+
+
+def _entries(given: Handler | Table) -> Iterable[tuple[type, Handler]]:
+    if isinstance(given, Mapping):
+        return given.items()
+    effect_type = getattr(given, _ATTRIBUTE, None)
+    if effect_type is None or not callable(given):
+        raise RegistrationError(
+            f"{given!r} is neither a handler marked with @handles(EffectType) nor a table of "
+            "effect types and handlers"
+        )
+    return [(effect_type, given)]
+
+
+class EffectRegistry:
+    """The handlers a runner uses: ours, those given, and those of installed plugins.
+
+    Plugins are imported when a saga yields an effect that is not known otherwise, so they
+    cost nothing until then. A plugin that is broken, or claims an effect that has a handler,
+    is logged once and left out; the error for the unknown effect names it.
+
+    Args:
+        handlers: marked handlers or tables, on top of the built-in ones.
+        plugins: where to find more; the installed ones by default.
+
+    Raises:
+        RegistrationError: two handlers are for the same effect type.
+    """
+
+    def __init__(self, *handlers: Handler | Table, plugins: PluginGroup | None = None) -> None:
+        from milo_effects.handlers import BUILT_IN
+
+        self.table: dict[type, Handler] = table_of(BUILT_IN, *handlers)
+        self._plugins = plugins
+        self._problems: tuple[Exception, ...] | None = None
+
+    def find(self, effect: object) -> Handler:
+        """The handler for ``effect``: of its class, of a base of it, or of a plugin.
+
+        Raises:
+            UnknownEffectError: there is none.
+        """
+        handler = self._find(type(effect))
+        if handler is None and self._problems is None:
+            self._load_plugins()
+            handler = self._find(type(effect))
+        if handler is None:
+            raise UnknownEffectError(effect, self.table, self._problems or ())
+        return handler
+
+    def knows(self, target: object) -> bool:
+        """Whether there is a handler for ``target``, so that it is an effect."""
+        try:
+            self.find(target)
+        except UnknownEffectError:
+            return False
+        return True
+
+    def _find(self, effect_type: type) -> Handler | None:
+        return next((self.table[k] for k in effect_type.__mro__ if k in self.table), None)
+
+    def _load_plugins(self) -> None:
+        group = self._plugins or plugin_group(EFFECTS_GROUP)
+        loaded, broken = group.load_all()
+        problems: list[Exception] = list(broken)
+        for name, given in loaded.items():
+            try:
+                self._admit(name, given, group)
+            except (RegistrationError, PluginError) as refusal:
+                problems.append(refusal)
+        for problem in problems:
+            _log.warning("%s", problem)
+        self._problems = tuple(problems)
+
+    def _admit(self, name: str, given: Handler | Table, group: PluginGroup) -> None:
+        found = table_of(given)
+        taken = [kind.__name__ for kind in found if kind in self.table]
+        if taken:
+            raise group.refuse(name, f"no handler for {', '.join(taken)}, which has one", found)
+        self.table.update(found)

@@ -1,0 +1,169 @@
+"""The runtime: what milo-core's ``Store`` finds by entry point and runs its sagas with.
+
+It wires the parts together and knows the order in which they come and go; what they do is
+theirs. Foreign code runs on workers, except listeners and middleware of a dispatch, and the
+pressure callback, which run on the thread that dispatches or submits.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable, Generator
+from typing import Any
+
+from milo_core import Action, StateError
+from milo_core.runtime import RuntimeHost
+
+from milo_effects._commands import command_sagas
+from milo_effects._loop import EventLoopThread
+from milo_effects._runner import Runner, not_a_saga
+from milo_effects._takers import Takers
+from milo_effects._timers import TimerHeap
+from milo_effects.context import SagaContext
+from milo_effects.registry import EffectRegistry
+from milo_effects.task import Saga, SagaTask
+
+_log = logging.getLogger(__name__)
+
+CLEANUP_SECONDS = 5.0
+"""How long ``shutdown`` lets cancelled sagas clean up before it closes their generators."""
+
+
+class SagaRuntime:
+    """Runs one store's sagas and commands.
+
+    Args:
+        host: what the store lends its runtime.
+        registry: the effect handlers; by default the built-in ones and installed plugins.
+
+    >>> from functools import partial
+    >>> from milo_core import Store
+    >>> registry = EffectRegistry()          # plus handlers of your own
+    >>> store = Store(lambda s, a: s, None, runtime=partial(SagaRuntime, registry=registry))
+    """
+
+    def __init__(self, host: RuntimeHost, *, registry: EffectRegistry | None = None) -> None:
+        self._host = host
+        self.registry = registry or EffectRegistry()
+        self.clock = TimerHeap()
+        self.loop = EventLoopThread()
+        self.takers = Takers(host.lock)
+        workers = host.max_workers or default_workers()
+        self.runner = Runner(host.store, self.registry, self.clock, workers)
+        self._scheduler = self.runner.scheduler
+        self._shutting_down = threading.Lock()
+        _runtimes.add(self)
+
+    # What the store asks for
+
+    @property
+    def active(self) -> int:
+        """How many sagas and commands run or are queued."""
+        return self._scheduler.active
+
+    def on_action(self, action: Action, mark: object) -> Callable[[], None] | None:
+        """Wake the sagas that wait for ``action``; under the store's lock."""
+        return self.takers.on_action(action, mark)
+
+    def start(self, sagas: tuple[Any, ...], cmds: tuple[Any, ...]) -> None:
+        """Start what a reducer asked for: sagas, then commands, in their order."""
+        for saga in sagas:
+            self.submit(SagaTask(self, saga))
+        for command in cmds:
+            self._submit(
+                [SagaTask(self, each) for each in command_sagas(command, self._host.store)]
+            )
+
+    def run_saga(
+        self, saga: Any, cancel: threading.Event | None, context: SagaContext | None
+    ) -> SagaContext:
+        """Start one saga, in ``context`` if there is one; return that, or its own context."""
+        if not callable(saga) and not isinstance(saga, Generator):
+            raise not_a_saga(saga, None)
+        if context is not None and not isinstance(context, SagaContext):
+            raise TypeError(f"context takes a SagaContext, was given {context!r}")
+        if cancel is not None and not isinstance(cancel, threading.Event):
+            raise TypeError(f"cancel takes a threading.Event, was given {cancel!r}")
+        name = None if context is None else context.saga_id
+        task = SagaTask(self, saga, parent=context, saga_id=name)
+        if cancel is not None:
+            task.watch(cancel)
+        self.submit(task)
+        return task if context is None else context
+
+    def wait_idle(self, timeout: float | None) -> bool:
+        """Block until nothing runs or is queued."""
+        return self._scheduler.wait_idle(timeout)
+
+    def shutdown(self) -> None:
+        """Cancel every saga, let it clean up, and end all threads. Once; later calls do nothing.
+
+        Waits for calls in progress, except those whose ``Timeout`` has run out, and, when
+        called from a saga or call itself, that one.
+        """
+        if not self._shutting_down.acquire(blocking=False):
+            return
+        for task in self.runner.alive():
+            task.cancel_tree()
+        if not self.runner.wait_ended(CLEANUP_SECONDS):
+            for task in self.runner.alive():
+                self.runner.close(task)
+            self.runner.wait_ended(None)
+        self.clock.close()
+        self.loop.close()
+        self._scheduler.stop()
+        _runtimes.discard(self)
+
+    # What handlers ask for
+
+    def put(self, action: Action, task: SagaTask) -> None:
+        """Dispatch for a saga, whose next ``Take`` will look from this action on."""
+        self._host.put(action, task)
+
+    def submit(self, task: SagaTask) -> SagaTask:
+        """Queue a new task and tell of pool pressure."""
+        self._submit([task])
+        return task
+
+    def _submit(self, tasks: list[SagaTask]) -> None:
+        for task in tasks:
+            self.runner.start(task)
+        self._tell_pressure()
+
+    def _tell_pressure(self) -> None:
+        host, active, workers = self._host, self._scheduler.active, self._scheduler.max_workers
+        if host.on_pool_pressure is None or active < workers * host.pool_pressure_threshold:
+            return
+        try:
+            host.on_pool_pressure(active, workers)
+        except Exception:  # foreign code; the work is under way all the same
+            _log.exception("on_pool_pressure raised")
+
+
+def start_runtime(host: RuntimeHost) -> SagaRuntime:
+    """The factory behind the entry point ``milo.runtime``."""
+    return SagaRuntime(host)
+
+
+def default_workers() -> int:
+    """How many workers a store gets that names no number: kida's advice, or ``cpus + 4`` up to 8."""
+    try:
+        from kida import WorkloadType, get_optimal_workers  # type: ignore[import-not-found,unused-ignore]  # optional
+    except ImportError:
+        return min(8, (os.cpu_count() or 1) + 4)
+    return max(1, min(8, int(get_optimal_workers(8, workload_type=WorkloadType.IO_BOUND))))
+
+
+_runtimes: weakref.WeakSet[SagaRuntime] = weakref.WeakSet()
+
+
+@atexit.register
+def _finish_all() -> None:
+    """At the interpreter's end: let running work finish; what only waits is cancelled."""
+    for runtime in list(_runtimes):
+        runtime.wait_idle(None)
+        runtime.shutdown()
