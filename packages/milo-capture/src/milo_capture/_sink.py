@@ -1,0 +1,125 @@
+"""Where the text of one capture goes, and which capture this context belongs to."""
+
+import os
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from time import monotonic
+
+from milo_capture._lines import Line, LineAssembler, StreamName
+
+_current: ContextVar["Sink | None"] = ContextVar("milo_capture_sink", default=None)
+
+# Added to and discarded from by any thread (both are atomic), read only by a forked child.
+_open_sinks: set["Sink"] = set()
+
+
+class Sink(ABC):
+    """Takes text until it is closed, and emits it as lines.
+
+    Lines are put together per thread and stream and emitted in the order in which they
+    were completed, one at a time. ``outer`` is the capture that was open where this one
+    was made: whoever still writes here after ``close()`` is sent there.
+    """
+
+    def __init__(self) -> None:
+        self.outer = innermost_open_sink()
+        self.closed = False
+        self.abandoned = False
+        # Re-entrant, because a signal handler or a finalizer may print while its thread
+        # is in here. Held while a line is emitted, so that none is emitted after close().
+        self._lock = threading.RLock()
+        # Thread-local and not keyed by thread id: ids are used again, and a new thread
+        # must not continue the last words of a dead one.
+        self._of_this_thread = threading.local()
+        self._assemblers: list[tuple[StreamName, LineAssembler]] = []
+        _open_sinks.add(self)
+
+    @abstractmethod
+    def emit(self, line: Line) -> None:
+        """Pass a whole line on. Called with the sink locked; may wait, runs no foreign code."""
+
+    def write(self, stream: StreamName, text: str) -> bool:
+        """Take ``text`` and answer ``True``, or leave it to the caller and answer ``False``."""
+        if self.closed:
+            return False
+        with self._lock:
+            if self.closed:
+                return False
+            for line in self._assembler(stream).add(text):
+                self.emit(Line(line, stream, monotonic()))
+        return True
+
+    def close(self) -> None:
+        """Emit what every thread has begun and not ended; take nothing from then on."""
+        if self.closed:
+            return
+        with self._lock:
+            try:
+                for stream, assembler in self._assemblers:
+                    if rest := assembler.take_rest():
+                        self.emit(Line(rest, stream, monotonic()))
+            finally:
+                self.closed = True
+                self._assemblers.clear()
+                _open_sinks.discard(self)
+
+    def abandon(self) -> None:
+        """Close without emitting anything: this is a forked child, the parent has the lines."""
+        self.closed = self.abandoned = True
+        self._assemblers.clear()
+
+    def _assembler(self, stream: StreamName) -> LineAssembler:
+        assembler: LineAssembler | None = getattr(self._of_this_thread, stream, None)
+        if assembler is None:
+            assembler = LineAssembler()
+            setattr(self._of_this_thread, stream, assembler)
+            self._assemblers.append((stream, assembler))
+        return assembler
+
+
+def context_sink() -> Sink | None:
+    """The sink this context names, which may be closed by now."""
+    return _current.get()
+
+
+def innermost_open_sink() -> Sink | None:
+    """The sink that takes what is written here, or ``None`` where nothing is captured."""
+    sink = _current.get()
+    while sink is not None and sink.closed:
+        sink = sink.outer
+    return sink
+
+
+def enter_sink(sink: Sink) -> None:
+    """From now on, what this context writes goes to ``sink``."""
+    _current.set(sink)
+
+
+@contextmanager
+def inside(sink: Sink) -> Iterator[None]:
+    """What this context writes in the block goes to ``sink``.
+
+    Setting the outer sink again, instead of resetting a token, also works when a
+    generator or an event loop leaves the block in another context than it entered.
+    """
+    enter_sink(sink)
+    try:
+        yield
+    finally:
+        if _current.get() is sink:
+            _current.set(sink.outer)
+
+
+def _abandon_all_in_forked_child() -> None:
+    # The child has neither a feed's thread, which would let its writers wait for ever, nor
+    # anybody who reads a collected line: its output passes through.
+    for sink in _open_sinks:
+        sink.abandon()
+    _open_sinks.clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_abandon_all_in_forked_child)

@@ -1,0 +1,57 @@
+"""Threads that captured code starts are captured too."""
+
+import sys
+import threading
+from collections.abc import Callable
+from threading import Thread
+from types import MethodType
+from typing import Any
+
+from milo_capture._replace import Replacement, Slot
+from milo_capture._sink import Sink, enter_sink, innermost_open_sink
+
+
+class ThreadStart(Replacement):
+    """Stands in for ``Thread.start``: the new thread begins in its starter's capture.
+
+    Whether threads inherit context variables depends on the Python (3.14t does, 3.13 does
+    not), so the thread sets the variable itself, first thing in its ``run``.
+    """
+
+    def __get__(self, thread: Thread | None, owner: type | None = None) -> Any:
+        return self if thread is None else MethodType(self, thread)
+
+    def __call__(self, thread: Thread) -> None:
+        sink = innermost_open_sink()
+        if sink is None:
+            self.beneath(thread)
+            return
+        run = thread.run
+        # A bound method like the one it replaces: other tools wrap ``run`` the same way and
+        # reach for its ``__func__``.
+        thread.run = MethodType(_inside(sink, run), thread)  # type: ignore[method-assign]
+        try:
+            self.beneath(thread)
+        except BaseException:
+            thread.run = run  # type: ignore[method-assign]
+            raise
+
+
+def _inside(sink: Sink, run: Callable[[], None]) -> Callable[[Thread], None]:
+    def run_captured(thread: Thread) -> None:
+        # On the instance it would keep the thread alive in a reference cycle.
+        vars(thread).pop("run", None)
+        # A context that the thread was given, with a capture of its own, wins.
+        if innermost_open_sink() is None:
+            enter_sink(sink)
+        try:
+            run()
+        except BaseException:
+            # What ``Thread`` itself does with it, but inside the capture: since Python 3.14
+            # it does so outside the thread's context, and the traceback would go past us.
+            threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), thread)))
+
+    return run_captured
+
+
+THREAD_START = Slot(Thread, "start", ThreadStart)
