@@ -1,0 +1,122 @@
+"""One run of a plan: which phases are ready, which run, what came of them.
+
+Plain bookkeeping without effects. Scheduling is dataflow: a phase is ready the moment its
+own dependencies are done (DESIGN §5). Everything is changed by the run's own saga, but for
+what came of a phase, which the phase's saga notes before it says so.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from milo_effects import SagaTask
+from milo_pipeline.graph import Plan
+from milo_pipeline.phase import Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The handler returned ``result``."""
+
+    result: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The handler failed, and its policy lets the pipeline go on without it."""
+
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The phase failed for good."""
+
+    error: BaseException
+
+
+Outcome: TypeAlias = Completed | Skipped | Failed
+
+
+class Execution:
+    """The state of one run."""
+
+    def __init__(self, plan: Plan, *, fail_fast: bool, keep_going: bool) -> None:
+        self.results: dict[str, Any] = {}
+        self.errors: dict[str, BaseException] = {}
+        self.failed = False
+        self.running: dict[int, SagaTask] = {}
+        self._outcomes: list[Outcome | None] = [None] * len(plan.phases)
+        self._plan = plan
+        self._fail_fast = fail_fast
+        self._keep_going = keep_going
+        self._missing = list(plan.dependency_count)
+        self._ready = [
+            (plan.rank[i], i) for i, count in enumerate(plan.dependency_count) if not count
+        ]
+        heapq.heapify(self._ready)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a failure keeps everything from beginning that has not begun."""
+        return self.failed and not self._keep_going
+
+    def phase(self, index: int) -> Phase:
+        """Phase number ``index`` of the plan."""
+        return self._plan.phases[index]
+
+    def next_ready(self) -> int | None:
+        """The phase to start now, if one may start; it is no longer ready then.
+
+        The first ready phase in execution order decides: one that is not ``parallel``
+        waits until nothing runs, and everything behind it waits too.
+        """
+        if not self._ready or self.stopped:
+            return None
+        index = self._ready[0][1]
+        if self.running and not self.phase(index).parallel:
+            return None
+        heapq.heappop(self._ready)
+        return index
+
+    def context_of(self, index: int) -> dict[str, Any]:
+        """The results of a phase's dependencies, ``None`` for a skipped one."""
+        return {name: self.results.get(name) for name in self.phase(index).depends_on}
+
+    def note(self, index: int, outcome: Outcome) -> None:
+        """Keep what came of a phase; a failure stops the rest from here on, not from ``settle``.
+
+        Many forked phases may stand in line before the run's saga has its turn again.
+        """
+        self._outcomes[index] = outcome
+        if isinstance(outcome, Failed):
+            self.failed = True
+
+    def settle(self, index: int) -> None:
+        """Draw the conclusions once a phase has ended; phases behind it may have become ready.
+
+        Nothing has come of one that was cancelled, or that a failure kept from beginning.
+        """
+        outcome = self._outcomes[index]
+        if outcome is None:
+            return
+        name = self.phase(index).name
+        if isinstance(outcome, Failed):
+            self.errors[name] = outcome.error
+            if self._fail_fast:
+                self._cancel_running()
+            return
+        if isinstance(outcome, Completed):
+            self.results[name] = outcome.result
+        else:
+            self.errors[name] = outcome.error
+        for dependent in self._plan.dependents[index]:
+            self._missing[dependent] -= 1
+            if not self._missing[dependent]:
+                heapq.heappush(self._ready, (self._plan.rank[dependent], dependent))
+
+    def _cancel_running(self) -> None:
+        for task in self.running.values():
+            task.cancel()

@@ -1,0 +1,101 @@
+"""``Pipeline.run``: a store of its own, one saga, and the thread that waits for it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from logging import getLogger
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from milo_core import Action, Store
+from milo_effects import SagaCancelled, SagaTask
+from milo_pipeline._saga import Run
+from milo_pipeline.actions import ACTION_TYPES, pipeline_cancelled
+from milo_pipeline.result import PipelineResult, blocked_by
+from milo_pipeline.state import PipelineState
+from milo_pipeline.statuses import PENDING
+from milo_pipeline.timeline import set_active_pipeline
+
+if TYPE_CHECKING:
+    from milo_pipeline.pipeline import Pipeline
+
+_log = getLogger(__name__)
+
+OnEvent: TypeAlias = Callable[[Action, PipelineState], None]
+
+
+def run_pipeline(
+    pipeline: Pipeline,
+    *,
+    max_workers: int | None,
+    on_event: OnEvent | None,
+    cancel: threading.Event | None,
+) -> PipelineResult:
+    """See ``Pipeline.run``."""
+    run = Run(pipeline)
+    events = _Events(pipeline.build_reducer(), on_event)
+    store: Store[Any] = Store(events.reduce, None, max_workers=max_workers)
+    store.subscribe(events.tell)
+    store.subscribe(lambda: set_active_pipeline(store.state))
+    _wait_out(store, store.run_saga(run.saga(), cancel))
+    if store.state.status == PENDING:  # cancelled before its first step, so it said nothing
+        store.dispatch(pipeline_cancelled(time.monotonic()))
+    state: PipelineState = store.state
+    return PipelineResult(
+        state, run.execution.results, run.execution.errors, blocked_by(pipeline.plan, state)
+    )
+
+
+def _wait_out(store: Store[Any], task: SagaTask) -> None:
+    """Block until the run has ended, cancelled or not, and the store has been shut down.
+
+    Ctrl-C cancels the run and is raised once running handlers have ended. A second one is
+    raised at once and leaves them behind.
+    """
+    try:
+        _wait_for(task)
+    except KeyboardInterrupt:
+        task.cancel()
+        _wait_for(task)
+        store.shutdown()
+        raise
+    except BaseException:  # the run's own saga has fallen over
+        store.shutdown()
+        raise
+    store.shutdown()
+
+
+def _wait_for(task: SagaTask) -> None:
+    """Block until the saga has ended; that it was cancelled shows in the state."""
+    with suppress(SagaCancelled):
+        task.result()
+
+
+class _Events:
+    """Tells ``on_event`` of each pipeline action with the state it led to, in order of dispatch.
+
+    The reducer, under the store's lock, notes them; the listener, which runs one at a time
+    and without that lock, passes them on.
+    """
+
+    def __init__(self, reducer: Callable[[Any, Action], Any], on_event: OnEvent | None) -> None:
+        self._reducer = reducer
+        self._on_event = on_event
+        self._noted: deque[tuple[Action, PipelineState]] = deque()
+
+    def reduce(self, state: Any, action: Action) -> Any:
+        after = self._reducer(state, action)
+        if self._on_event is not None and action.type in ACTION_TYPES:
+            self._noted.append((action, after))
+        return after
+
+    def tell(self) -> None:
+        while self._on_event is not None and self._noted:
+            action, state = self._noted.popleft()
+            try:
+                self._on_event(action, state)
+            except BaseException:  # foreign code; not even sys.exit() in it ends the run
+                _log.exception("on_event raised on %s; the run goes on", action.type)

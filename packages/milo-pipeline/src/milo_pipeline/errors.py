@@ -1,0 +1,66 @@
+"""What milo-pipeline raises, each below what also catches it.
+
+    MiloError (milo_core)
+    └── PipelineError
+        ├── DefinitionError   a phase, policy or pipeline was written in a way it cannot run
+        │   └── CycleError    phases wait for each other; ``path`` shows how
+        └── PipelineFailed    a run did not complete; ``result`` holds all of it
+
+All of them say what was given, what was expected and what to do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from milo_core import MiloError
+
+if TYPE_CHECKING:
+    from milo_pipeline.result import PipelineResult
+
+
+class PipelineError(MiloError):
+    """Base of every error that milo-pipeline raises on purpose."""
+
+
+class DefinitionError(PipelineError):
+    """A phase, policy or pipeline cannot run as it was written.
+
+    Raised where the mistake is made: by ``Phase`` and ``PhasePolicy`` for their own
+    fields, by ``Pipeline`` for names and dependencies. Nothing has run yet.
+    """
+
+
+class CycleError(DefinitionError):
+    """Raised when a pipeline dependency graph contains a cycle.
+
+    Attributes:
+        path: the names along one cycle, each before the phase that waits for it, the
+            first again at the end: ``("a", "b", "a")``.
+    """
+
+    def __init__(self, path: tuple[str, ...]) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        names = " → ".join(self.path)
+        return f"{names} is a cycle; take one of these names out of a depends_on"
+
+
+class PipelineFailed(PipelineError):
+    """A run ended without completing; raised by ``PipelineResult.raise_for_status()``.
+
+    The message names every failed phase with its error; the first error is the
+    ``__cause__``.
+
+    Attributes:
+        result: the ``PipelineResult`` of the run.
+    """
+
+    def __init__(self, result: PipelineResult) -> None:
+        super().__init__(result)
+        self.result = result
+
+    def __str__(self) -> str:
+        return self.result.summary()

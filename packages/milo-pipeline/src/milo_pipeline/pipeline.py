@@ -1,0 +1,143 @@
+"""The pipeline as it is written down, and the three things it becomes: reducer, saga, run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from milo_core import Action
+from milo_pipeline._checks import refuse_unless, refuse_unless_name
+from milo_pipeline.errors import DefinitionError
+from milo_pipeline.graph import Plan, compile_graph
+from milo_pipeline.phase import Phase
+from milo_pipeline.reducer import Reducer, make_reducer
+from milo_pipeline.state import PipelineState
+
+if TYPE_CHECKING:
+    import threading
+
+    from milo_pipeline.result import PipelineResult
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False, eq=False)
+class Pipeline:
+    """Declarative build pipeline that executes through the Store.
+
+    A phase starts the moment its own dependencies are done. The first failed phase fails
+    the pipeline: what runs is finished and nothing new starts. ``fail_fast`` also cancels
+    what runs, ``keep_going`` lets branches that do not depend on the failure go on.
+    ``capture_output`` keeps what handlers print, as the logs of their phases.
+
+    Immutable; ``pipeline >> Phase(...)`` is a new pipeline with one phase more.
+
+    Attributes:
+        plan: the compiled graph.
+
+    Raises:
+        DefinitionError: a name used twice or empty, a dependency that is no phase, options
+            that contradict each other.
+        CycleError: phases that wait for each other.
+
+    >>> pipeline = Pipeline(
+    ...     "build",
+    ...     Phase("discover", handler=lambda: ["a.md"]),
+    ...     Phase("parse", handler=lambda context: context["discover"], depends_on=("discover",)),
+    ... )
+    >>> (pipeline >> Phase("check", handler=lambda: None)).execution_order()
+    ['check', 'discover', 'parse']
+    """
+
+    name: str
+    phases: tuple[Phase, ...]
+    capture_output: bool
+    fail_fast: bool
+    keep_going: bool
+    plan: Plan
+
+    def __init__(
+        self,
+        name: str,
+        *phases: Phase,
+        capture_output: bool = False,
+        fail_fast: bool = False,
+        keep_going: bool = False,
+    ) -> None:
+        refuse_unless_name("Pipeline", name)
+        owner = f"pipeline {name!r}"
+        _refuse_unless_phases(owner, phases)
+        refuse_unless(
+            not (fail_fast and keep_going),
+            owner,
+            "fail_fast cancels on a failure what keep_going lets run; choose one",
+        )
+        given = {
+            "name": name,
+            "phases": phases,
+            "capture_output": capture_output,
+            "fail_fast": fail_fast,
+            "keep_going": keep_going,
+            "plan": compile_graph(phases),
+        }
+        for field, value in given.items():
+            object.__setattr__(self, field, value)
+
+    def __rshift__(self, phase: Phase) -> Pipeline:
+        """A new pipeline with ``phase`` appended and the same options."""
+        if not isinstance(phase, Phase):
+            raise TypeError(f"pipeline >> takes a Phase, not {phase!r}; write >> Phase(name, ...)")
+        return Pipeline(
+            self.name,
+            *self.phases,
+            phase,
+            capture_output=self.capture_output,
+            fail_fast=self.fail_fast,
+            keep_going=self.keep_going,
+        )
+
+    def __repr__(self) -> str:
+        count = len(self.phases)
+        return f"<Pipeline {self.name!r}: {count} phase{'' if count == 1 else 's'}>"
+
+    def execution_order(self) -> list[str]:
+        """The names in topological order: level by level, sorted within a level."""
+        return [self.phases[i].name for i in self.plan.order]
+
+    def build_reducer(self) -> Reducer:
+        """A pure reducer for runs of this pipeline; a state of ``None`` is a pending run."""
+        return make_reducer(self.plan, self.name)
+
+    def build_saga(self) -> Callable[[], Generator[Any, Any, Any]]:
+        """A saga that runs every phase when its dependencies are done; each call is one run.
+
+        Handlers with a parameter named ``context`` receive a dict of their dependencies'
+        results by name, ``None`` for a skipped one.
+        """
+        from milo_pipeline._saga import make_saga  # a program that only reduces needs no effects
+
+        return make_saga(self)
+
+    def run(
+        self,
+        *,
+        max_workers: int | None = None,
+        on_event: Callable[[Action, PipelineState], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> PipelineResult:
+        """Run the pipeline to its end and return what came of it; blocks until then.
+
+        A failed phase does not raise: see ``PipelineResult.raise_for_status()``.
+        ``on_event`` is called with every action and the state it led to, ``cancel`` stops
+        the run when it is set. At most ``max_workers`` handlers run at the same time.
+        """
+        from milo_pipeline._run import run_pipeline
+
+        return run_pipeline(self, max_workers=max_workers, on_event=on_event, cancel=cancel)
+
+
+def _refuse_unless_phases(owner: str, phases: tuple[object, ...]) -> None:
+    for given in phases:
+        if isinstance(given, Phase):
+            continue
+        hint = "; write *phases to spread them" if isinstance(given, list | tuple) else ""
+        raise DefinitionError(f"{owner}: takes Phase objects behind its name, not {given!r}{hint}")
