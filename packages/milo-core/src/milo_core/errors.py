@@ -1,9 +1,9 @@
 """What milo-core raises.
 
-    MiloError
-    ├── StateError            a store or reducer was used in a way it cannot be
-    └── PluginError           an entry point cannot be used; names its distribution
-        └── MissingPluginError   nothing installed provides what was asked for
+MiloError
+├── StateError            a store or reducer was used in a way it cannot be
+└── PluginError           an entry point cannot be used; names its distribution
+    └── MissingPluginError   nothing installed provides what was asked for
 """
 
 from __future__ import annotations

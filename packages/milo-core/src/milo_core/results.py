@@ -107,9 +107,7 @@ def unwrap(answer: Any) -> Outcome:
 def wrap(outcome: Outcome) -> Any:
     """The plainest reducer answer that says the same as ``outcome``."""
     if outcome.quit_code is not None:
-        return Quit(
-            outcome.state, outcome.quit_code, outcome.sagas, outcome.cmds, outcome.view
-        )
+        return Quit(outcome.state, outcome.quit_code, outcome.sagas, outcome.cmds, outcome.view)
     if outcome.sagas or outcome.cmds or outcome.view is not None:
         return ReducerResult(outcome.state, outcome.sagas, outcome.cmds, outcome.view)
     return outcome.state

@@ -197,19 +197,42 @@ class Store(Generic[State]):
 
         Sagas that wait (for an action, a time, each other) may remain. Returns ``False`` if
         that was not so within ``timeout`` seconds.
+
+        Raises:
+            StateError: called from where sagas would wait for this call to end: from a
+                reducer, a listener, a saga or a call.
         """
+        if _holds(self._lock) or _holds(self._turn):
+            raise StateError(
+                "wait_idle was called from inside a reducer or listener, which sagas wait for; "
+                "call it from the thread that owns the store"
+            )
         return True if self._runtime is None else self._runtime.wait_idle(timeout)
 
     def shutdown(self) -> None:
         """Cancel every saga, let it clean up, and give threads and timers back.
 
         Waits for calls in progress and up to five seconds for cleanup. Dispatching still
-        works afterwards; starting sagas does not. A second call does nothing.
+        works afterwards; starting sagas does not. A second call does nothing. Called from a
+        listener, which sagas may be waiting for, it returns at once and the rest happens on
+        a thread of its own.
+
+        Raises:
+            StateError: called from inside a reducer.
         """
+        if _holds(self._lock):
+            raise StateError(
+                "shutdown was called from inside a reducer; return Quit(state) and shut the "
+                "store down where it is used"
+            )
         with self._lock:
             self._closed = True
             runtime = self._runtime
-        if runtime is not None:
+        if runtime is None:
+            return
+        if _holds(self._turn):
+            threading.Thread(target=runtime.shutdown, name="milo-shutdown").start()
+        else:
             runtime.shutdown()
 
     def __enter__(self) -> Store[State]:
@@ -314,6 +337,12 @@ class _Subscription:
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
+
+
+def _holds(lock: threading.RLock) -> bool:
+    """Whether the calling thread holds ``lock``. What ``threading.Condition`` asks, too."""
+    owned: bool = lock._is_owned()  # type: ignore[attr-defined]
+    return owned
 
 
 def _check_arguments(reducer: object, max_workers: int | None, threshold: float) -> None:

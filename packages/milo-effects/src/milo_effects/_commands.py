@@ -1,9 +1,9 @@
 """Commands as sagas: one runner carries out both.
 
-    Cmd        call, then put what came back
-    Sequence   its commands' sagas one after the other
-    Batch      its commands' sagas at the same time
-    TickCmd    wait, then put ``@@TICK``
+Cmd        call, then put what came back
+Sequence   its commands' sagas one after the other
+Batch      its commands' sagas at the same time
+TickCmd    wait, then put ``@@TICK``
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 from milo_core import Action, Batch, Cmd, Sequence, TickCmd
 from milo_core.actions import CMD_ERROR, TICK
 from milo_core.runtime import StorePort
-
 from milo_effects.effects import All, Call, Delay, Put
 from milo_effects.task import Saga
 

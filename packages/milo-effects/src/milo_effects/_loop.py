@@ -9,8 +9,7 @@ from contextvars import Context, copy_context
 from typing import Any, TypeAlias
 
 from milo_core import StateError
-
-from milo_effects._threads import background_thread
+from milo_effects._threads import BackgroundThread
 
 Ended: TypeAlias = Callable[[Any, BaseException | None], None]
 
@@ -59,7 +58,9 @@ class EventLoopThread:
                 raise StateError("the runtime has been shut down and runs no more coroutines")
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                self._thread = background_thread("milo-event-loop", self._work)
+                self._thread = BackgroundThread(
+                    name="milo-event-loop", target=self._work, daemon=True
+                )
                 self._thread.start()
             return self._loop
 

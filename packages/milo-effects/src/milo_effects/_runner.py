@@ -18,7 +18,6 @@ from typing import Any, TypeAlias
 from milo_core import Action, StateError
 from milo_core.actions import SAGA_CANCELLED, SAGA_ERROR
 from milo_core.runtime import StorePort
-
 from milo_effects._scheduler import Scheduler, Wake
 from milo_effects._timers import Clock
 from milo_effects.context import SagaContext, descendants
@@ -119,7 +118,7 @@ class Runner:
             wake()
 
     def _rouse(self, task: SagaTask, stage: Cancelling) -> Wake | None:
-        """Tell a task, and queue it if it waits. While its wait is being started, its worker looks."""
+        """Tell a task, and queue it if it waits; while a wait begins, its worker looks."""
         task.cancelling = stage
         if task.state is _PARKED and task.stop_waiting is not None:
             return self.scheduler.push(task)
@@ -158,18 +157,16 @@ class Runner:
         own = self.scheduler.own_task()
         with self._lock:
             self._closing = True
-            return self._few_left.wait_for(
-                lambda: not (self._alive - self._stuck - {own}), timeout
-            )
+            return self._few_left.wait_for(lambda: not (self._alive - self._stuck - {own}), timeout)
 
     # On a worker
 
     def _run_slice(self, task: SagaTask) -> None:
         """Step the task until it waits, ends, or has had its turn."""
         if task.cancelling is not _NO and not self._settle_cancelling(task):
-            return
+            return None
         if task.generator.__class__ is not GeneratorType and not self._make_generator(task):
-            return
+            return None
         send, throw = task.generator.send, task.generator.throw
         table, find, store = self._registry.table, self._registry.find, self.store
         ok, value = task.answer

@@ -20,8 +20,7 @@ from contextvars import Context
 from typing import TypeAlias
 
 from milo_core.errors import StateError
-
-from milo_effects._threads import background_thread
+from milo_effects._threads import BackgroundThread
 from milo_effects.task import SagaTask, TaskState
 
 _log = logging.getLogger(__name__)
@@ -193,7 +192,9 @@ class _Worker:
         self._scheduler = scheduler
         self._gate = threading.Lock()
         self._gate.acquire()
-        self._thread = background_thread(f"milo-worker-{number}", self._work)
+        self._thread = BackgroundThread(
+            name=f"milo-worker-{number}", target=self._work, daemon=True
+        )
         self.ident = 0
         self.task: SagaTask | None = None
         self.was_woken = True

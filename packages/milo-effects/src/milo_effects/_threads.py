@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 import threading
-from collections.abc import Callable
 from contextvars import Context
 
 
-def background_thread(name: str, work: Callable[[], object]) -> threading.Thread:
-    """A daemon thread, not started yet, that will run ``work`` in an empty context.
+class BackgroundThread(threading.Thread):
+    """A daemon thread that begins with no context variables.
 
-    From Python 3.14 on threads may begin with a copy of their creator's context variables,
-    which would tie a long-lived thread to the saga that was the first to need it.
+    A long-lived thread is started by the first saga that needs it. From Python 3.14 on a
+    thread may begin with a copy of its creator's variables, and some libraries pass theirs
+    on at ``start``; neither must tie the thread to that saga.
     """
-    if sys.version_info >= (3, 14):
-        thread = threading.Thread(name=name, target=work, daemon=True, context=Context())
-    else:
-        thread = threading.Thread(name=name, target=work, daemon=True)
-    return thread
+
+    def start(self) -> None:
+        """Start the thread from an empty context."""
+        Context().run(super().start)

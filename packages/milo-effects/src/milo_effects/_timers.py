@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from milo_effects._threads import background_thread
+from milo_effects._threads import BackgroundThread
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +75,9 @@ class TimerHeap:
                 return entry
             heapq.heappush(self._heap, (due, next(self._order), entry))
             if self._thread is None:
-                start = self._thread = background_thread("milo-timers", self._work)
+                start = self._thread = BackgroundThread(
+                    name="milo-timers", target=self._work, daemon=True
+                )
             elif self._heap[0][2] is entry:
                 self._changed.notify()
         if start is not None:

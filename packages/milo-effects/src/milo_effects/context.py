@@ -136,5 +136,3 @@ def descendants(context: SagaContext) -> list[SagaContext]:
             found.append(ahead.pop())
             ahead.extend(found[-1]._members or ())
     return found
-
-

@@ -63,7 +63,9 @@ class Retry:
     def __post_init__(self) -> None:
         _check_call(self, self.fn, self.args)
         if self.max_attempts < 1:
-            raise ValueError(f"Retry needs max_attempts of at least 1, was given {self.max_attempts}")
+            raise ValueError(
+                f"Retry needs max_attempts of at least 1, was given {self.max_attempts}"
+            )
         if self.backoff not in BACKOFFS:
             raise ValueError(
                 f"Retry knows the backoffs {', '.join(BACKOFFS)}, was given {self.backoff!r}"

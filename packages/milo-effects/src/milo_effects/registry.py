@@ -14,7 +14,6 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from milo_core import PluginError
 from milo_core.plugins import PluginGroup, plugin_group
-
 from milo_effects.errors import RegistrationError, UnknownEffectError
 from milo_effects.results import EffectResult
 

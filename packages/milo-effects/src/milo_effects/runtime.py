@@ -13,11 +13,12 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Generator
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
-from milo_core import Action, StateError
+from milo_core import Action
 from milo_core.runtime import RuntimeHost
-
 from milo_effects._commands import command_sagas
 from milo_effects._loop import EventLoopThread
 from milo_effects._runner import Runner, not_a_saga
@@ -25,7 +26,7 @@ from milo_effects._takers import Takers
 from milo_effects._timers import TimerHeap
 from milo_effects.context import SagaContext
 from milo_effects.registry import EffectRegistry
-from milo_effects.task import Saga, SagaTask
+from milo_effects.task import SagaTask
 
 _log = logging.getLogger(__name__)
 
@@ -150,12 +151,12 @@ def start_runtime(host: RuntimeHost) -> SagaRuntime:
 
 
 def default_workers() -> int:
-    """How many workers a store gets that names no number: kida's advice, or ``cpus + 4`` up to 8."""
-    try:
-        from kida import WorkloadType, get_optimal_workers  # type: ignore[import-not-found,unused-ignore]  # optional
-    except ImportError:
+    """For stores that name no number: what kida advises for I/O, else ``cpus + 4``; at most 8."""
+    if find_spec("kida") is None:
         return min(8, (os.cpu_count() or 1) + 4)
-    return max(1, min(8, int(get_optimal_workers(8, workload_type=WorkloadType.IO_BOUND))))
+    kida = import_module("kida")
+    advice = kida.get_optimal_workers(8, workload_type=kida.WorkloadType.IO_BOUND)
+    return max(1, min(8, int(advice)))
 
 
 _runtimes: weakref.WeakSet[SagaRuntime] = weakref.WeakSet()

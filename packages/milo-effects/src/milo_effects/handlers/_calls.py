@@ -11,9 +11,9 @@ from types import CoroutineType
 from typing import Any
 
 from milo_core.runtime import StorePort
-
 from milo_effects.children import run_child
 from milo_effects.effects import Call, Delay, Retry, TryCall
+from milo_effects.errors import ChildCancelledError, SagaCancelled
 from milo_effects.registry import handles
 from milo_effects.results import SEND, Cancel, EffectResult, Resume
 from milo_effects.task import Saga, SagaTask
@@ -22,7 +22,10 @@ from milo_effects.task import Saga, SagaTask
 @handles(Call)
 def call(effect: Call, context: SagaTask, store: StorePort) -> EffectResult:
     """Send back what the function returns; what it raises goes to the saga."""
-    result = effect.fn(*effect.args, **effect.kwargs)
+    try:
+        result = effect.fn(*effect.args, **effect.kwargs)
+    except SagaCancelled as cancelled:  # of a saga that the function waited for, not of this one
+        raise ChildCancelledError(str(cancelled)) from cancelled
     if result.__class__ is CoroutineType:
         return _await(result, context, lambda value: value, None)
     return EffectResult(SEND, result)

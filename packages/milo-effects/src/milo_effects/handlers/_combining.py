@@ -9,7 +9,6 @@ from typing import Any
 
 from milo_core import StateError
 from milo_core.runtime import StorePort
-
 from milo_effects._timers import Timer
 from milo_effects.children import (
     as_saga,
@@ -84,7 +83,9 @@ def all_of(effect: All, context: SagaTask, store: StorePort) -> EffectResult:
 def _sagas(effect: Race | All, given: Any, context: SagaTask) -> list[Any]:
     if isinstance(given, str) or not isinstance(given, Iterable) or hasattr(given, "send"):
         name = type(effect).__name__
-        raise StateError(f"{name} takes one tuple of sagas, was given {given!r}; write {name}((a, b))")
+        raise StateError(
+            f"{name} takes one tuple of sagas, was given {given!r}; write {name}((a, b))"
+        )
     return [as_saga(each, context) for each in given]
 
 
@@ -95,9 +96,7 @@ class _Group:
     cancels the others; the parent goes on when the last of them has ended.
     """
 
-    def __init__(
-        self, parent: SagaTask, sagas: list[Any], resume: Resume, *, race: bool
-    ) -> None:
+    def __init__(self, parent: SagaTask, sagas: list[Any], resume: Resume, *, race: bool) -> None:
         self._lock = threading.Lock()
         self._resume = resume
         self._race = race

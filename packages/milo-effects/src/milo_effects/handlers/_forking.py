@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from milo_core import Action
 from milo_core.runtime import StorePort
-
 from milo_effects._runner import not_a_saga
 from milo_effects._timers import Timer
 from milo_effects.effects import Debounce, Fork, TakeEvery, TakeLatest

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from milo_core.runtime import StorePort
-
 from milo_effects.effects import Put, Select
 from milo_effects.registry import handles
 from milo_effects.results import SEND, EffectResult
@@ -24,4 +23,3 @@ def select(effect: Select, context: SagaTask, store: StorePort) -> EffectResult:
     """Read the state now."""
     selector = effect.selector
     return EffectResult(SEND, store.state if selector is None else selector(store.state))
-

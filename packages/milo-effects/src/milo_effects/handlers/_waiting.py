@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from milo_core import Action
 from milo_core.runtime import StorePort
-
 from milo_effects._takers import Node, Takers
 from milo_effects._timers import Clock, Timer
 from milo_effects.effects import Delay, Take
@@ -34,7 +33,9 @@ def take(effect: Take, context: SagaTask, store: StorePort) -> EffectResult:
         action, since = takers.find(effect.action_type, since)
         if action is not None:
             return EffectResult.send(action)
-    return EffectResult.wait(lambda token: _Taking(effect, token, takers, context.clock, since).stop)
+    return EffectResult.wait(
+        lambda token: _Taking(effect, token, takers, context.clock, since).stop
+    )
 
 
 class _Taking:
