@@ -1,0 +1,159 @@
+"""The matrix: every package on its own wheel, on every Python at hand.
+
+    nox -l                                   everything there is
+    nox -s lint types imports                the static checks
+    nox -s "tests-3.14t(milo-core)"          one package, alone, on one Python
+    nox -s integration-3.11 contract-3.11    all packages together
+
+Sessions that test install wheels built from packages/ and never see the sources.
+A session whose Python is not on this machine is skipped. Arguments after ``--``
+go to pytest.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2026.4"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["lint", "types", "imports", "tests"]
+
+ROOT = Path(__file__).parent
+PYTHONS = ["3.11", "3.12", "3.13", "3.14", "3.14t"]
+PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+WHEELS = ROOT / ".nox" / "wheels"
+# Promises of the published interfaces, kept outside this repository.
+CONTRACT = Path(os.environ.get("MILO_CONTRACT", ROOT.parent / "shared" / "contract"))
+
+
+@dataclass(frozen=True)
+class Package:
+    """One distribution of the workspace: its folder, its names, the siblings it declares."""
+
+    folder: Path
+    name: str
+    siblings: tuple[str, ...]
+
+    @property
+    def tests(self) -> str:
+        return f"tests/{self.name.removeprefix('milo-')}"
+
+    @property
+    def import_name(self) -> str:
+        (source,) = self.folder.glob("src/*/__init__.py")
+        return source.parent.name
+
+
+def read_package(folder: Path) -> Package:
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    names = [re.match(r"[\w.-]+", line) for line in project["dependencies"]]
+    siblings = [n.group() for n in names if n and (folder.parent / n.group()).is_dir()]
+    return Package(folder, project["name"], tuple(siblings))
+
+
+FOLDERS = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
+PACKAGES = {package.name: package for package in map(read_package, FOLDERS)}
+
+
+def with_siblings(names: Iterable[str]) -> list[str]:
+    """``names`` and every package of the workspace they declare, directly or not."""
+    found: list[str] = []
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.append(name)
+            waiting.extend(PACKAGES[name].siblings)
+    return sorted(found)
+
+
+_built: dict[str, Path] = {}
+
+
+def wheel(session: nox.Session, name: str) -> Path:
+    """The wheel of ``name``, built at most once in this run of nox."""
+    if name not in _built:
+        shutil.rmtree(WHEELS / name, ignore_errors=True)
+        source = str(PACKAGES[name].folder)
+        build = ["uv", "build", "--quiet", "--wheel", "--out-dir", str(WHEELS / name), source]
+        session.run_install(*build, external=True)
+        (_built[name],) = (WHEELS / name).glob("*.whl")
+    return _built[name]
+
+
+def install(session: nox.Session, packages: Iterable[str], groups: Iterable[str]) -> None:
+    """Install wheels of ``packages``, what they declare, and groups of tools; nothing else.
+
+    Siblings are named by file, so that no index can offer another package of that name.
+    """
+    wheels = [str(wheel(session, name)) for name in with_siblings(packages)]
+    session.install(*wheels, *nox.project.dependency_groups(PYPROJECT, *groups))
+
+
+def pytest(session: nox.Session, *arguments: str) -> None:
+    """Run pytest under ``.ci/run_rules.py``, on what is installed in the session's environment."""
+    session.run(
+        *["pytest", "-p", "run_rules", "--only-installed", "-p", "no:cacheprovider"],
+        *arguments,
+        *session.posargs,
+        env={"PYTHONPATH": str(ROOT / ".ci"), "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff finds nothing to say and nothing to reformat."""
+    install(session, [], ["lint"])
+    session.run("ruff", "check", "--no-cache")
+    session.run("ruff", "format", "--check", "--no-cache")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Every package, the examples and this file are strictly typed."""
+    install(session, PACKAGES, ["types", "test", "examples", "nox"])
+    session.run("mypy")
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """Imports point down, and every package is complete."""
+    install(session, PACKAGES, ["imports", "test"])
+    session.run("lint-imports", "--no-cache")
+    pytest(session, "tests/architecture")
+
+
+@nox.session(python=PYTHONS)
+@nox.parametrize("package", [nox.param(p, id=name) for name, p in PACKAGES.items()])
+def tests(session: nox.Session, package: Package) -> None:
+    """One package's tests, examples and README on its wheel and declared dependencies alone."""
+    install(session, [package.name], ["test"])
+    readme = str((package.folder / "README.md").relative_to(ROOT))
+    pytest(session, "--pyargs", package.tests, package.import_name, readme)
+
+
+@nox.session(python=PYTHONS)
+def integration(session: nox.Session) -> None:
+    """The wheels of all packages wired together: quickstarts, examples, the command."""
+    install(session, PACKAGES, ["test", "examples"])
+    pytest(session, "tests/integration", "examples", "README.md")
+
+
+@nox.session(python=PYTHONS)
+def contract(session: nox.Session) -> None:
+    """The published promises, on the wheels of all packages, where their tests are at hand."""
+    if not CONTRACT.is_dir():
+        session.skip(f"no contract tests at {CONTRACT}")
+    install(session, PACKAGES, ["test"])
+    limit = ["-o", "faulthandler_timeout=180", "-o", "faulthandler_exit_on_timeout=true"]
+    pytest(session, "-ra", *limit, "-m", "not durable and not tui", str(CONTRACT))
