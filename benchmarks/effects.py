@@ -1,0 +1,205 @@
+"""Sagas: effects beside the bare steps they need, forks beside a pool, and a hundred thousand."""
+
+from __future__ import annotations
+
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from measure import Row, best_of, main, per_call
+from milo_core import Action, Store
+from milo_effects import Call, Fork, Put, Select, Take
+
+COUNT = 50_000
+PARKED = 100_000
+ACTION = Action("NOTHING")
+Saga = Generator[Any, Any, Any]
+
+
+def reducer(state: Any, action: Action) -> Any:
+    return state
+
+
+def nothing() -> None:
+    return None
+
+
+def new_store() -> Store[Any]:
+    return Store(reducer, 0, max_workers=2)
+
+
+def run(store: Store[Any], saga: Saga) -> None:
+    store.run_saga(saga).result()
+    store.wait_idle()
+
+
+# One effect at a time
+
+
+def repeat(effect: object) -> Saga:
+    for _ in range(COUNT):
+        yield effect
+
+
+def run_repeated(store: Store[Any], effect: object) -> None:
+    run(store, repeat(effect))
+
+
+def step_floor(after: Callable[[], object]) -> Callable[[], None]:
+    """What the fastest imaginable runner does: send, look the handler up, call it."""
+
+    def work() -> None:
+        table = {Select: after}
+        send = repeat(Select()).send
+        for _ in range(COUNT):
+            table[send(None).__class__]()
+
+    return work
+
+
+def locked_call() -> Callable[[], object]:
+    lock = threading.Lock()
+
+    def work() -> None:
+        with lock:
+            reducer(0, ACTION)
+
+    return work
+
+
+def effect_rows() -> Iterator[Row]:
+    with new_store() as store:
+        effects: list[object] = [Select(), Call(nothing), Put(ACTION)]
+        floor, locked, *ours = best_of(
+            per_call(step_floor(nothing), COUNT),
+            per_call(step_floor(locked_call()), COUNT),
+            *[per_call(partial(run_repeated, store, effect), COUNT) for effect in effects],
+        )
+    yield Row("Select", ours[0], floor, 3.5)
+    yield Row("Call", ours[1], floor, 4.0)
+    yield Row("Put", ours[2], locked, 2.0)
+
+
+# Forks and partners
+
+
+def child() -> Saga:
+    return
+    yield
+
+
+def fork_all() -> Saga:
+    for _ in range(COUNT):
+        yield Fork(child)
+
+
+def submit_all() -> None:
+    with ThreadPoolExecutor(2) as pool:
+        for future in [pool.submit(nothing) for _ in range(COUNT)]:
+            future.result()
+
+
+def ping(rounds: int) -> Saga:
+    for _ in range(rounds):
+        yield Put(Action("PING"))
+        yield Take("PONG")
+
+
+def pong() -> Saga:
+    while True:
+        yield Take("PING")
+        yield Put(Action("PONG"))
+
+
+def partner_rows() -> Iterator[Row]:
+    with new_store() as store:
+        floor, ours = best_of(
+            per_call(submit_all, COUNT), per_call(lambda: run(store, fork_all()), COUNT)
+        )
+        yield Row("fork, and the child has ended", ours, floor, 0.7)
+        store.run_saga(pong())
+        rounds = COUNT // 5
+        (ours,) = best_of(per_call(lambda: run(store, ping(rounds)), rounds))
+        yield Row("ping-pong of two sagas, a round", ours, 1, 10)
+
+
+# A hundred thousand that wait
+
+
+def parked() -> Saga:
+    yield Take("WAKE")
+
+
+def park_all(store: Store[Any]) -> list[Any]:
+    tasks = [store.run_saga(parked()) for _ in range(PARKED)]
+    store.wait_idle()
+    return tasks
+
+
+def bytes_each() -> float:
+    with new_store() as store:
+        tracemalloc.start()
+        tasks = park_all(store)
+        size = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        size -= len(tasks) * 8
+        store.dispatch(Action("WAKE"))
+        store.wait_idle()
+    return size / PARKED
+
+
+def seconds_to(end: Callable[[Store[Any], list[Any]], None]) -> Callable[[], float]:
+    def measure() -> float:
+        with new_store() as store:
+            tasks = park_all(store)
+            begun = time.perf_counter()
+            end(store, tasks)
+            store.wait_idle()
+            return time.perf_counter() - begun
+
+    return measure
+
+
+def wake(store: Store[Any], tasks: list[Any]) -> None:
+    store.dispatch(Action("WAKE"))
+
+
+def cancel(store: Store[Any], tasks: list[Any]) -> None:
+    for task in tasks:
+        task.cancel_tree()
+
+
+def dispatching(store: Store[Any]) -> Callable[[], None]:
+    def work() -> None:
+        for _ in range(COUNT):
+            store.dispatch(ACTION)
+
+    return work
+
+
+def crowd_rows() -> Iterator[Row]:
+    yield Row("100,000 parked, each", bytes_each(), 1, 800, "bytes")
+    woken, cancelled = best_of(seconds_to(wake), seconds_to(cancel), turns=3)
+    yield Row("100,000 parked, all woken", woken, 1, 0.2, "s")
+    yield Row("100,000 parked, all cancelled", cancelled, 1, 0.5, "s")
+    with new_store() as empty, new_store() as crowded:
+        run(empty, child())
+        park_all(crowded)
+        floor, ours = best_of(
+            per_call(dispatching(empty), COUNT), per_call(dispatching(crowded), COUNT)
+        )
+        yield Row("dispatch, 100,000 parked on another type", ours, floor, 1.5)
+
+
+def rows() -> Iterator[Row]:
+    yield from effect_rows()
+    yield from partner_rows()
+    yield from crowd_rows()
+
+
+if __name__ == "__main__":
+    main("milo-effects", rows)
