@@ -1,0 +1,171 @@
+"""Milo in one import: every public name of its packages, loaded when it is first used.
+
+milo_core       the store: ``Store``, ``Action``, reducers, commands, keys
+milo_effects    sagas: ``Call``, ``Put``, ``Fork``, ``Take``, ``Race`` and the rest
+milo_pipeline   pipelines: ``Pipeline``, ``Phase``, ``PhasePolicy``
+milo.state      the names around the store, together
+milo.pipeline   the names around pipelines, together
+milo._cli       the ``milo`` command
+
+``import milo`` alone imports none of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Action",
+    "All",
+    "Batch",
+    "Call",
+    "ChildCancelledError",
+    "Cmd",
+    "CycleError",
+    "Debounce",
+    "DefinitionError",
+    "Delay",
+    "EffectError",
+    "EffectRegistry",
+    "EffectResult",
+    "Fork",
+    "HandlerError",
+    "Key",
+    "MiloError",
+    "MissingPluginError",
+    "Phase",
+    "PhaseLog",
+    "PhasePolicy",
+    "PhaseStatus",
+    "Pipeline",
+    "PipelineError",
+    "PipelineFailed",
+    "PipelineResult",
+    "PipelineState",
+    "PipelineViewState",
+    "PluginError",
+    "Put",
+    "Quit",
+    "Race",
+    "ReducerResult",
+    "RegistrationError",
+    "ReplayError",
+    "Retry",
+    "SagaCancelled",
+    "SagaContext",
+    "SagaTask",
+    "Select",
+    "Sequence",
+    "SpecialKey",
+    "StateError",
+    "Store",
+    "Take",
+    "TakeEvery",
+    "TakeLatest",
+    "TickCmd",
+    "Timeout",
+    "TryCall",
+    "UnknownEffectError",
+    "ViewState",
+    "combine_reducers",
+    "compact_cmds",
+    "get_active_pipeline",
+    "handles",
+    "make_detail_reducer",
+    "pipeline_to_timeline",
+    "quit_on",
+    "read_recording",
+    "replay",
+    "set_active_pipeline",
+    "with_confirm",
+    "with_cursor",
+]
+
+if TYPE_CHECKING:
+    from milo_core import (
+        Action,
+        Batch,
+        Cmd,
+        Key,
+        MiloError,
+        MissingPluginError,
+        PluginError,
+        Quit,
+        ReducerResult,
+        ReplayError,
+        Sequence,
+        SpecialKey,
+        StateError,
+        Store,
+        TickCmd,
+        ViewState,
+        combine_reducers,
+        compact_cmds,
+        quit_on,
+        read_recording,
+        replay,
+        with_confirm,
+        with_cursor,
+    )
+    from milo_effects import (
+        All,
+        Call,
+        ChildCancelledError,
+        Debounce,
+        Delay,
+        EffectError,
+        EffectRegistry,
+        EffectResult,
+        Fork,
+        HandlerError,
+        Put,
+        Race,
+        RegistrationError,
+        Retry,
+        SagaCancelled,
+        SagaContext,
+        SagaTask,
+        Select,
+        Take,
+        TakeEvery,
+        TakeLatest,
+        Timeout,
+        TryCall,
+        UnknownEffectError,
+        handles,
+    )
+    from milo_pipeline import (
+        CycleError,
+        DefinitionError,
+        Phase,
+        PhaseLog,
+        PhasePolicy,
+        PhaseStatus,
+        Pipeline,
+        PipelineError,
+        PipelineFailed,
+        PipelineResult,
+        PipelineState,
+        PipelineViewState,
+        get_active_pipeline,
+        make_detail_reducer,
+        pipeline_to_timeline,
+        set_active_pipeline,
+    )
+else:
+
+    def __getattr__(name):
+        """Look a public name up in the packages, lowest first, and keep it (PEP 562)."""
+        from importlib import import_module
+
+        if name in __all__:
+            for package in ("milo_core", "milo_effects", "milo_pipeline"):
+                home = import_module(package)
+                if name in home.__all__:
+                    return globals().setdefault(name, getattr(home, name))
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
+
+    def __dir__():
+        return sorted({*globals(), *__all__})

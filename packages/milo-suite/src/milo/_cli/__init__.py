@@ -1,0 +1,65 @@
+"""The ``milo`` command.
+
+run, graph      the two subcommands
+group           what ``milo`` knows: its own commands and those of plugins
+target          TARGET, read: which file or module, which name
+loading         that file or module, imported
+resolve         the pipeline in it, or made by a factory in it
+blame           an error of the user's code in one line
+execution       one run: the pipeline, a display, Ctrl-C
+outcome         what a run came to, in words
+plain, live, json_lines   the three displays
+progress        the picture the live display shows
+plan_text       the picture ``graph`` prints
+interrupts, streams, symbols, text, errors   what they stand on
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from milo._cli.errors import Exit
+from milo._cli.group import milo
+from milo._cli.streams import discard, make_forgiving
+from milo._cli.text import one_line
+from milo_core.errors import MiloError
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command and leave with its exit code (see ``Exit``). Never returns.
+
+    What the user has to put right is one line on stderr, ``milo: error: ...``.
+    """
+    make_forgiving(sys.stdout)
+    code = _exit_code(argv)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has gone; it wanted no more
+        discard(sys.stdout)
+    sys.exit(code)
+
+
+def _exit_code(argv: Sequence[str] | None) -> int:
+    try:
+        return int(milo.main(args=argv, prog_name="milo", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        return _refuse(_with_advice(error))
+    except MiloError as error:
+        return _refuse(str(error))
+    except (KeyboardInterrupt, click.Abort):  # before a pipeline ran, or in a plugin
+        return Exit.INTERRUPTED
+
+
+def _refuse(message: str) -> int:
+    click.echo(f"milo: error: {one_line(message)}", err=True)
+    return Exit.USAGE
+
+
+def _with_advice(error: click.ClickException) -> str:
+    message = error.format_message()
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        return f"{message.rstrip('.')} (see {error.ctx.command_path} --help)"
+    return message

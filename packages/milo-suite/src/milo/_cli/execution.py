@@ -1,0 +1,115 @@
+"""One run: a pipeline, the display that follows it, and Ctrl-C.
+
+The pipeline runs on a thread of its own, so that the main one, where signals arrive, has
+nothing to do but listen: to them, and for the end of the run.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import AbstractContextManager
+from queue import SimpleQueue
+from typing import Protocol
+
+from milo._cli.interrupts import exit_code_of, leave_at_once, signals_told_to
+from milo._cli.outcome import Outcome
+from milo_core import Action
+from milo_pipeline import Pipeline, PipelineResult, PipelineState
+
+
+class Display(Protocol):
+    """Follows one run: shown while it lasts, closed when its outcome is known."""
+
+    def showing(self) -> AbstractContextManager[None]:
+        """Be on the screen for as long as the body takes; leaves the terminal as it was."""
+
+    def on_event(self, action: Action, state: PipelineState) -> None:
+        """Take note of an action; called in the order of their commit, one at a time."""
+
+    def interrupted(self) -> None:
+        """Say that the run winds down."""
+
+    def close(self, outcome: Outcome) -> None:
+        """Say how it ended."""
+
+
+class Run:
+    """A pipeline on its way: what it showed last, and what it came to.
+
+    Attributes:
+        result: what ``Pipeline.run`` returned; ``None`` until then.
+    """
+
+    def __init__(self, pipeline: Pipeline, display: Display) -> None:
+        self.result: PipelineResult | None = None
+        self._pipeline = pipeline
+        self._display = display
+        self._state: PipelineState | None = None
+        self._failure: BaseException | None = None
+        self._cancel = threading.Event()
+        self._signals: list[int] = []
+        # A signal as it arrives, ``None`` once the run has ended.
+        self._inbox: SimpleQueue[int | None] = SimpleQueue()
+
+    def execute(self, max_workers: int | None) -> int:
+        """Run to the end or to the second signal, show everything, return the exit code.
+
+        The first signal cancels the run: running phases end and nothing new starts. After
+        a second one threads may still be at work, so the process ends here.
+        """
+        thread = threading.Thread(
+            target=self._run, args=(max_workers,), name="milo-run", daemon=True
+        )
+        with signals_told_to(self._inbox.put):
+            with self._display.showing():
+                thread.start()
+                ended = self._listen()
+            if ended:
+                thread.join()
+            if self._failure is not None:
+                raise self._failure
+            outcome = self._outcome()
+            try:
+                self._display.close(outcome)
+            finally:
+                if not ended:
+                    leave_at_once(outcome.exit_code)
+        return outcome.exit_code
+
+    def _run(self, max_workers: int | None) -> None:
+        try:
+            self.result = self._pipeline.run(
+                max_workers=max_workers, on_event=self._on_event, cancel=self._cancel
+            )
+        except BaseException as failure:  # raised again on the main thread
+            self._failure = failure
+        finally:
+            self._inbox.put(None)
+
+    def _listen(self) -> bool:
+        """Wait for the end; ``False`` if it was not waited for because a second signal came."""
+        while (signum := self._inbox.get()) is not None:
+            self._signals.append(signum)
+            if len(self._signals) > 1:
+                return False
+            self._cancel.set()
+            self._display.interrupted()
+        return True
+
+    def _on_event(self, action: Action, state: PipelineState) -> None:
+        self._state = state
+        self._display.on_event(action, state)
+
+    def _outcome(self) -> Outcome:
+        order = self._pipeline.execution_order()
+        last = order[-1] if order else ""
+        if self.result is None:
+            return Outcome(self._state, last_phase=last, interrupted=self._interrupted())
+        completed = self.result.ok  # a signal may come too late to stop anything
+        interrupted = 0 if completed else self._interrupted()
+        return Outcome(
+            self.result.state, self.result.errors, self.result.blocked, last, interrupted
+        )
+
+    def _interrupted(self) -> int:
+        return exit_code_of(self._signals[0]) if self._signals else 0

@@ -1,0 +1,116 @@
+"""What a run came to, and the closing words about it. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from milo._cli.errors import Exit
+from milo._cli.text import counted, in_words, one_line, printable
+from milo_pipeline import PhaseStatus, PipelineState
+
+_MOST_LISTED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of a run.
+
+    Attributes:
+        state: the last state; ``None`` when the run was stopped before it began.
+        errors: the last exception of each phase that failed or was skipped.
+        blocked: for each phase that never began, which failed phases were in its way.
+        last_phase: the last phase in execution order.
+        interrupted: the exit code of the signal that stopped the run, 0 if none did.
+    """
+
+    state: PipelineState | None
+    errors: Mapping[str, BaseException] = field(default_factory=dict)
+    blocked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    last_phase: str = ""
+    interrupted: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """0 completed, 1 a phase failed, 130 (or 128 + signal) interrupted."""
+        if self.interrupted:
+            return self.interrupted
+        completed = self.state is not None and self.state.status == "completed"
+        return Exit.DONE if completed else Exit.PHASE_FAILED
+
+
+def closing_lines(outcome: Outcome) -> list[str]:
+    """The summary: how it ended, every error, what never began, the last phase's last line."""
+    state = outcome.state
+    if state is None:
+        return ["interrupted before anything ran"]
+    if outcome.interrupted:
+        verdict = [_interrupted_line(state)]
+    elif state.status == "completed":
+        verdict = [_completed_line(state)]
+    else:
+        verdict = _failed_lines(state, outcome.errors)
+    return [*verdict, *_never_began(outcome), *_parting_line(state, outcome.last_phase)]
+
+
+def _completed_line(state: PipelineState) -> str:
+    skipped = _count(state)["skipped"]
+    phases = counted(len(state.phases), "phase") + (f", {skipped} skipped" if skipped else "")
+    return f"{one_line(state.name)} completed in {in_words(state.elapsed)} ({phases})"
+
+
+def _failed_lines(state: PipelineState, errors: Mapping[str, BaseException]) -> list[str]:
+    failed = [
+        f"{one_line(phase.name)}: {_reason(phase, errors.get(phase.name))}"
+        for phase in state.phases
+        if phase.status == "failed"
+    ]
+    start = f"{one_line(state.name)} failed in {in_words(state.elapsed)}"
+    if len(failed) == 1:
+        return [f"{start}: {failed[0]}"]
+    if not failed:
+        return [f"{start}: {one_line(state.error)}"]
+    listed = [f"  {each}" for each in failed[:_MOST_LISTED]]
+    unlisted = len(failed) - len(listed)
+    more = [f"  and {unlisted} more"] if unlisted else []
+    return [f"{start}: {len(failed)} phases failed", *listed, *more]
+
+
+def _interrupted_line(state: PipelineState) -> str:
+    count = _count(state)
+    done = count["completed"] + count["skipped"]
+    of_all = f"{done} of {counted(len(state.phases), 'phase')} done"
+    return f"{one_line(state.name)} interrupted after {in_words(state.elapsed)} ({of_all})"
+
+
+def _never_began(outcome: Outcome) -> list[str]:
+    if not outcome.blocked:
+        return []
+    listed = [
+        f"{one_line(name)} (blocked by {', '.join(map(one_line, by))})" if by else one_line(name)
+        for name, by in list(outcome.blocked.items())[:_MOST_LISTED]
+    ]
+    unlisted = len(outcome.blocked) - len(listed)
+    more = f" and {unlisted} more" if unlisted else ""
+    return [f"never began: {', '.join(listed)}{more}"]
+
+
+def _parting_line(state: PipelineState, last_phase: str) -> list[str]:
+    """The last line the last phase printed, so that a build may end by saying where it lies."""
+    last = next((phase for phase in state.phases if phase.name == last_phase), None)
+    if last is None or last.status != "completed":
+        return []
+    printed = [log.line for log in last.logs if log.stream == "stdout" and printable(log.line)]
+    return [printable(printed[-1])] if printed else []
+
+
+def _reason(phase: PhaseStatus, error: BaseException | None) -> str:
+    message = one_line(phase.error)
+    if error is None:
+        return message or "no reason given"
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def _count(state: PipelineState) -> Counter[str]:
+    return Counter(phase.status for phase in state.phases)

@@ -1,0 +1,128 @@
+"""The picture of a running pipeline: a row for each phase, a bar for all. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from milo._cli.symbols import Symbols
+from milo._cli.text import in_words, one_line, printable
+from milo_pipeline import PhaseStatus, PipelineState
+
+_STYLES = {
+    "pending": "dim",
+    "running": "cyan",
+    "retrying": "yellow",
+    "completed": "green",
+    "failed": "bold red",
+    "skipped": "yellow",
+}
+_UNDERWAY = ("running", "retrying")
+_BAR_ROWS = 2
+_FEWEST_ROWS = 3
+_WIDEST_NAME = 40
+
+
+def progress_picture(
+    state: PipelineState, now: float, height: int, symbols: Symbols, note: str = ""
+) -> RenderableType:
+    """``state`` at the monotonic time ``now``, in at most ``height`` lines.
+
+    Names, errors and captured lines stand as they are: nothing in them is markup, and
+    control characters are left out. ``note`` comes below everything.
+    """
+    rows = max(_FEWEST_ROWS, height - _BAR_ROWS - bool(note))
+    shown = most_interesting(state.phases, rows)
+    parts: list[RenderableType] = [_table(shown, now, symbols)]
+    if len(shown) < len(state.phases):
+        parts.append(_the_rest(state.phases, shown, symbols))
+    parts.append(_overall(state, now))
+    if note:
+        parts.append(Text(note, style="bold yellow"))
+    return Group(*parts)
+
+
+def most_interesting(phases: Sequence[PhaseStatus], rows: int) -> list[PhaseStatus]:
+    """All phases if they fit in ``rows``, else one fewer: at work, failed, then nearby ones.
+
+    Nearby means close to the last phase that has begun. The order stays that of ``phases``.
+    """
+    if len(phases) <= rows:
+        return list(phases)
+    begun = [i for i, phase in enumerate(phases) if phase.status != "pending"]
+    front = begun[-1] if begun else 0
+
+    def interest(i: int) -> tuple[int, int]:
+        status = phases[i].status
+        rank = 0 if status in _UNDERWAY else 1 if status == "failed" else 2
+        return rank, abs(i - front)
+
+    chosen = sorted(range(len(phases)), key=interest)[: rows - 1]
+    return [phases[i] for i in sorted(chosen)]
+
+
+def _table(phases: Sequence[PhaseStatus], now: float, symbols: Symbols) -> Table:
+    # Expanded, so that a long last column gives way instead of narrowing the others.
+    table = Table.grid(padding=(0, 1), expand=True)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, max_width=_WIDEST_NAME, overflow="ellipsis")
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    for phase in phases:
+        style = _STYLES.get(phase.status, "")
+        table.add_row(
+            Text(symbols.of(phase.status), style=style),
+            Text(one_line(phase.name), style="" if phase.status != "pending" else "dim"),
+            Text(_status(phase, now), style=style),
+            Text(_latest(phase), style="red" if phase.status == "failed" else "dim"),
+        )
+    return table
+
+
+def _status(phase: PhaseStatus, now: float) -> str:
+    if phase.status == "pending":
+        return ""
+    underway = phase.status in _UNDERWAY
+    words = in_words(max(0.0, now - phase.started_at) if underway else phase.elapsed)
+    if phase.status not in ("running", "completed"):
+        words = f"{phase.status} {words}"
+    return f"{words}, attempt {phase.attempt}" if phase.attempt > 1 else words
+
+
+def _latest(phase: PhaseStatus) -> str:
+    """What a phase says last: its error, or its last line while it runs."""
+    if phase.status in ("failed", "skipped", "retrying"):
+        return one_line(phase.error)
+    if phase.status == "running" and phase.logs:
+        return printable(phase.logs[-1].line)
+    return ""
+
+
+def _the_rest(
+    phases: Sequence[PhaseStatus], shown: Sequence[PhaseStatus], symbols: Symbols
+) -> Text:
+    rest = Counter(phase.status for phase in phases)
+    rest.subtract(Counter(phase.status for phase in shown))
+    listed = ", ".join(f"{number} {status}" for status, number in rest.items() if number)
+    return Text(f"{symbols.more} and {listed}", style="dim")
+
+
+def _overall(state: PipelineState, now: float) -> RenderableType:
+    running = state.status == "running"
+    elapsed = max(0.0, now - state.started_at) if running else state.elapsed
+    bar = ProgressBar(total=1.0, completed=state.progress, width=40)
+    line = Table.grid(padding=(0, 1))
+    for _ in range(4):
+        line.add_column(no_wrap=True)
+    line.add_row(
+        Text(one_line(state.name), style="bold"),
+        bar,
+        Text(f"{state.progress:.0%}"),
+        Text(in_words(elapsed)),
+    )
+    return line

@@ -1,0 +1,74 @@
+"""``milo run``: run a pipeline and show it as the output allows."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from milo._cli.execution import Display, Run
+from milo._cli.json_lines import JsonDisplay
+from milo._cli.options import target_arguments
+from milo._cli.plain import PlainDisplay
+from milo._cli.resolve import resolve_pipeline
+from milo._cli.streams import LineWriter, stdout_kept_apart
+
+
+@click.command()
+@target_arguments
+@click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one object a line.")
+@click.option("--plain", is_flag=True, help="Print plain lines, on a terminal too.")
+@click.option(
+    "--max-workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Run at most N phases at once.",
+)
+def run(
+    target: str,
+    args: tuple[str, ...],
+    *,
+    as_json: bool,
+    plain: bool,
+    max_workers: int | None,
+    debug: bool,
+) -> int:
+    """Run the pipeline TARGET; ARGS go to the function that makes it.
+
+    Exits with 0 when it completed, 1 when a phase failed, 2 when it could not run,
+    130 when it was interrupted.
+    """
+    if as_json and plain:
+        raise click.UsageError("--json and --plain exclude each other")
+    with _display(as_json=as_json, plain=plain) as display:
+        execution = Run(resolve_pipeline(target, args), display)
+        code = execution.execute(max_workers)
+        if debug and execution.result is not None:
+            for error in execution.result.errors.values():
+                traceback.print_exception(error)
+        return code
+
+
+@contextmanager
+def _display(*, as_json: bool, plain: bool) -> Iterator[Display]:
+    """The display for this output; made before the target is imported, which may print."""
+    if as_json:
+        with stdout_kept_apart() as stream:
+            yield JsonDisplay(LineWriter(stream))
+    elif plain or not _can_be_redrawn():
+        yield PlainDisplay(LineWriter(sys.stdout))
+    else:
+        from milo._cli.live import LiveDisplay  # rich takes a while; plain output goes without
+
+        yield LiveDisplay(LineWriter(sys.stdout), sys.stdout)
+
+
+def _can_be_redrawn() -> bool:
+    """Whether a person watches: CI services offer terminals whose output becomes a log."""
+    in_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
+    dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+    return sys.stdout.isatty() and not in_ci and not dumb
