@@ -65,7 +65,10 @@ def test_the_last_state_stays(tty):
             display.on_event(action, state)
     display.close(Outcome(last_state(SITE, *COMPLETED)))
     assert "100%" in tty.getvalue()
-    assert tty.getvalue().endswith("site completed in 2.25 s (3 phases, 1 skipped)\n")
+    summary = (
+        "site completed in 2.25 s (3 phases, 1 skipped)\nskipped: health: a.md: no such heading\n"
+    )
+    assert tty.getvalue().endswith(summary)
 
 
 def test_prints_are_a_text_stream(tty):

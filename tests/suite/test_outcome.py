@@ -9,10 +9,22 @@ FAN = Pipeline("fan", *(phase(f"p{i}") for i in range(12)), keep_going=True)
 
 
 def test_completed():
-    """Duration and number of phases, and how many were skipped."""
+    """Duration and number of phases, how many were skipped, and why."""
     outcome = Outcome(last_state(SITE, *COMPLETED))
-    assert closing_lines(outcome) == ["site completed in 2.25 s (3 phases, 1 skipped)"]
+    assert closing_lines(outcome) == [
+        "site completed in 2.25 s (3 phases, 1 skipped)",
+        "skipped: health: a.md: no such heading",
+    ]
     assert outcome.exit_code == 0
+
+
+def test_many_skipped_phases_are_a_list():
+    """One line each, up to a limit, and how many more there are."""
+    happened = [actions.pipeline_start(0.0)]
+    happened += [actions.phase_skipped(f"p{i}", f"error {i}", 0.5) for i in range(12)]
+    lines = closing_lines(Outcome(last_state(FAN, *happened, actions.pipeline_complete(0.5))))
+    assert lines[1:3] == ["skipped:", "  p0: error 0"]
+    assert lines[-2:] == ["  p7: error 7", "  and 4 more"]
 
 
 def test_the_last_phase_has_the_last_word():

@@ -80,7 +80,11 @@ def test_plain_lines(site, milo_process):
     assert "parse   | old syntax" in lines
     assert "write   | writing 3" in lines
     assert "health   skipped: a.md: no such page" in lines
-    assert lines[-2:] == ["site completed in - s (4 phases, 1 skipped)", "site: /x/index.html"]
+    assert lines[-3:] == [
+        "site completed in - s (4 phases, 1 skipped)",
+        "skipped: health: LookupError: a.md: no such page",
+        "site: /x/index.html",
+    ]
 
 
 def test_a_failed_phase(site, milo_process):

@@ -41,7 +41,7 @@ class Outcome:
 
 
 def closing_lines(outcome: Outcome) -> list[str]:
-    """The summary: how it ended, every error, what never began, the last phase's last line."""
+    """The summary: how it ended, every error, what was left out, the last phase's last line."""
     state = outcome.state
     if state is None:
         return ["interrupted before anything ran"]
@@ -51,7 +51,8 @@ def closing_lines(outcome: Outcome) -> list[str]:
         verdict = [_completed_line(state)]
     else:
         verdict = _failed_lines(state, outcome.errors)
-    return [*verdict, *_never_began(outcome), *_parting_line(state, outcome.last_phase)]
+    without = [*_skipped_lines(state, outcome.errors), *_never_began(outcome)]
+    return [*verdict, *without, *_parting_line(state, outcome.last_phase)]
 
 
 def _completed_line(state: PipelineState) -> str:
@@ -61,20 +62,34 @@ def _completed_line(state: PipelineState) -> str:
 
 
 def _failed_lines(state: PipelineState, errors: Mapping[str, BaseException]) -> list[str]:
-    failed = [
-        f"{one_line(phase.name)}: {_reason(phase, errors.get(phase.name))}"
-        for phase in state.phases
-        if phase.status == "failed"
-    ]
+    failed = _reasons(state, "failed", errors)
     start = f"{one_line(state.name)} failed in {in_words(state.elapsed)}"
     if len(failed) == 1:
         return [f"{start}: {failed[0]}"]
     if not failed:
         return [f"{start}: {one_line(state.error)}"]
-    listed = [f"  {each}" for each in failed[:_MOST_LISTED]]
-    unlisted = len(failed) - len(listed)
-    more = [f"  and {unlisted} more"] if unlisted else []
-    return [f"{start}: {len(failed)} phases failed", *listed, *more]
+    return [f"{start}: {len(failed)} phases failed", *_listed(failed)]
+
+
+def _skipped_lines(state: PipelineState, errors: Mapping[str, BaseException]) -> list[str]:
+    skipped = _reasons(state, "skipped", errors)
+    if len(skipped) == 1:
+        return [f"skipped: {skipped[0]}"]
+    return ["skipped:", *_listed(skipped)] if skipped else []
+
+
+def _reasons(state: PipelineState, status: str, errors: Mapping[str, BaseException]) -> list[str]:
+    return [
+        f"{one_line(phase.name)}: {_reason(phase, errors.get(phase.name))}"
+        for phase in state.phases
+        if phase.status == status
+    ]
+
+
+def _listed(lines: list[str]) -> list[str]:
+    unlisted = len(lines) - _MOST_LISTED
+    shown = [f"  {line}" for line in lines[:_MOST_LISTED]]
+    return [*shown, f"  and {unlisted} more"] if unlisted > 0 else shown
 
 
 def _interrupted_line(state: PipelineState) -> str:
