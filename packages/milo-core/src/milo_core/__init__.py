@@ -15,9 +15,9 @@ errors      what goes wrong
 
 from milo_core.actions import Action
 from milo_core.commands import Batch, Cmd, Sequence, TickCmd, compact_cmds
-from milo_core.errors import MiloError, MissingPluginError, PluginError, StateError
+from milo_core.errors import MiloError, MissingPluginError, PluginError, ReplayError, StateError
 from milo_core.keys import Key, SpecialKey
-from milo_core.recording import ReplayError, read_recording, replay
+from milo_core.recording import read_recording, replay
 from milo_core.reducers import combine_reducers, quit_on, with_confirm, with_cursor
 from milo_core.results import Quit, ReducerResult, ViewState
 from milo_core.store import Store

@@ -2,6 +2,7 @@
 
 MiloError
 ├── StateError            a store or reducer was used in a way it cannot be
+├── ReplayError           a recording does not hold what it should; names the entry
 └── PluginError           an entry point cannot be used; names its distribution
     └── MissingPluginError   nothing installed provides what was asked for
 """
@@ -19,6 +20,17 @@ class StateError(MiloError):
     The state is what it was before the call that raised. A failing reducer's own
     exception is the ``__cause__``.
     """
+
+
+class ReplayError(MiloError):
+    """A recording cannot be read or replayed from entry ``index`` (counted from 0) on."""
+
+    def __init__(self, index: int, problem: str) -> None:
+        super().__init__(index, problem)  # both, so that the error can be pickled
+        self.index = index
+
+    def __str__(self) -> str:
+        return f"entry {self.index} of the recording {self.args[1]}"
 
 
 class PluginError(MiloError):

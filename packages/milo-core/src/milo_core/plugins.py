@@ -7,12 +7,16 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Iterable
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from typing import Any
 
 from milo_core.errors import MissingPluginError, PluginError
+
+_log = logging.getLogger(__name__)
 
 
 class PluginGroup:
@@ -51,7 +55,7 @@ class PluginGroup:
             self._loaded.setdefault(name, self._attempt(name))
         loaded = self._loaded[name]
         if isinstance(loaded, PluginError):
-            raise loaded
+            raise loaded.with_traceback(None)  # else it grows with every raise
         return loaded
 
     def load_all(self) -> tuple[dict[str, Any], tuple[PluginError, ...]]:
@@ -84,7 +88,10 @@ class PluginGroup:
             return self._error(name, "is declared more than once; uninstall all but one")
         try:
             return entries[0].load()
-        except Exception as cause:  # foreign import; becomes the plugin's remembered error
+        except (
+            Exception,
+            SystemExit,
+        ) as cause:  # foreign import; becomes the plugin's remembered error
             error = self._error(name, f"does not load: {type(cause).__name__}: {cause}")
             error.__cause__ = cause
             return error
@@ -111,8 +118,38 @@ def load_group(group: str) -> tuple[dict[str, Any], tuple[PluginError, ...]]:
 
 
 def _installed(group: str) -> Iterable[EntryPoint]:
-    return entry_points(group=group)
+    try:
+        return entry_points(group=group)
+    except Exception:  # some distribution's metadata; which one, the careful scan finds out
+        return _scan(group)
+
+
+def _scan(group: str) -> Iterable[EntryPoint]:
+    """Like ``entry_points``, but a distribution that cannot be read is only logged."""
+    seen: set[str] = set()
+    for distribution in distributions():
+        label = _label(distribution)
+        name = re.sub("[-_.]+", "-", label.partition(" ")[0]).lower()
+        if name in seen and label != _UNKNOWN:
+            continue  # hidden by one earlier on the path
+        seen.add(name)
+        try:
+            found = distribution.entry_points.select(group=group)
+        except Exception as cause:  # foreign metadata; the others are read all the same
+            _log.warning("the entry points of %s cannot be read: %s", label, cause)
+        else:
+            yield from found
+
+
+_UNKNOWN = "unknown"
 
 
 def _distribution(entry: EntryPoint) -> str:
-    return "unknown" if entry.dist is None else f"{entry.dist.name} {entry.dist.version}"
+    return _UNKNOWN if entry.dist is None else _label(entry.dist)
+
+
+def _label(distribution: Distribution) -> str:
+    about = distribution.metadata
+    if "Name" not in about or "Version" not in about:
+        return _UNKNOWN
+    return f"{about['Name']} {about['Version']}"

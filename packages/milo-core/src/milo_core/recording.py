@@ -2,8 +2,8 @@
 
 An entry is ``{"timestamp", "action_type", "action_payload", "state_hash"}``. ``state_hash`` is
 the SHA-256 of the hash before it, the type and the encoded payload, so equal sessions have
-equal hashes in every process, and a changed, missing or moved entry breaks the chain
-(DESIGN §3).
+equal hashes in every process, and an entry that was changed, added, removed or moved breaks
+the chain. Not covered: timestamps, and entries missing at the very end.
 """
 
 from __future__ import annotations
@@ -15,25 +15,18 @@ import os
 import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from milo_core.actions import Action
 from milo_core.encoding import decode, encode, opaque_types
-from milo_core.errors import MiloError, StateError
+from milo_core.errors import ReplayError, StateError
 from milo_core.reducers import Reducer
 from milo_core.results import unwrap
 
 _log = logging.getLogger(__name__)
 _START = ""
-
-
-class ReplayError(MiloError):
-    """A recording cannot be replayed from entry ``index`` (counted from 0) on."""
-
-    def __init__(self, index: int, problem: str) -> None:
-        super().__init__(f"entry {index} of the recording {problem}")
-        self.index = index
 
 
 class Recorder:
@@ -47,11 +40,18 @@ class Recorder:
         self.entries: list[dict[str, Any]] = []
         self._hash = _START
         self._file = None if path is None else _open(path)
+        self._size = 0
         if self._file is not None:
-            weakref.finalize(self, os.close, self._file)
+            closing = weakref.finalize(self, os.close, self._file)
+            closing.atexit = False  # exit handlers may dispatch; the system closes it after them
 
     def record(self, action: Action) -> None:
         """Add an entry for ``action``, or raise ``StateError`` and add none."""
+        if not isinstance(action.type, str):
+            raise StateError(
+                f"the type of a recorded action is a string, was given {action.type!r}; "
+                "use a str or StrEnum"
+            )
         payload = encode(action.payload)
         state_hash = _chain(self._hash, action.type, payload)
         entry = {
@@ -61,36 +61,42 @@ class Recorder:
             "state_hash": state_hash,
         }
         if self._file is not None:
-            _write(self._file, json.dumps({**entry, "action_payload": payload}) + "\n")
+            line = json.dumps({**entry, "action_payload": payload}) + "\n"
+            self._size += _append(self._file, line.encode(), self._size)
         self.entries.append(entry)
         self._hash = state_hash
+
+
+class _FileEntry(dict[str, Any]):
+    """An entry whose payload is still encoded; the store's own entries hold the payload itself."""
 
 
 def read_recording(path: str | Path) -> list[dict[str, Any]]:
     """The entries of a file made by ``Store(record=path)``, payloads still encoded.
 
-    A last line that was cut off while it was written is left out, with a warning.
+    A last line that was cut off while it was written is left out, with a warning. ``replay``
+    takes the result like the path itself.
 
     Raises:
         ReplayError: another line is not an entry.
     """
     entries: list[dict[str, Any]] = []
-    lines = Path(path).read_text(encoding="utf-8").split("\n")
-    for index, line in enumerate(lines):
+    lines = Path(path).read_bytes().split(b"\n")
+    for number, line in enumerate(lines, start=1):
         if not line:
             continue
         try:
-            entry = json.loads(line)
-            entries.append({key: entry[key] for key in ("timestamp", *_HASHED, "state_hash")})
-        except (ValueError, KeyError, TypeError) as cause:
-            if index == len(lines) - 1:
+            entry = json.loads(line.decode())
+            entries.append(_FileEntry({key: entry[key] for key in _KEYS}))
+        except (ValueError, KeyError, TypeError, RecursionError) as cause:
+            if number == len(lines):
                 _log.warning("%s: the last line is incomplete and was left out", path)
                 break
-            raise ReplayError(index, f"({path}, line {index + 1}) is no entry") from cause
+            raise ReplayError(len(entries), f"({path}, line {number}) is no entry") from cause
     return entries
 
 
-_HASHED = ("action_type", "action_payload")
+_KEYS = ("timestamp", "action_type", "action_payload", "state_hash")
 
 
 def replay(
@@ -98,13 +104,17 @@ def replay(
 ) -> Any:
     """The state that ``reducer`` reaches from ``initial_state`` over the recorded actions.
 
-    ``recording`` is a path, or ``store.recording``. Sagas, commands and views that the
-    reducer asks for are left out: their actions are in the recording already.
+    ``recording`` is a path, what ``read_recording`` returned, or ``store.recording``. Sagas,
+    commands and views that the reducer asks for are left out: their actions are in the
+    recording already. What the reducer raises comes out as it is.
 
     Raises:
-        ReplayError: an entry's hash does not continue the chain, or its payload was of a
-            type that cannot be recorded (its type name stands there instead).
+        ReplayError: an entry's hash does not continue the chain, its payload was of a type
+            that cannot be recorded (its type name stands there instead), or is of a type
+            that is not imported here.
     """
+    if recording is None:
+        raise TypeError("there is no recording to replay; make the store with record=True")
     state = initial_state
     for action in _actions(recording):
         state = unwrap(reducer(state, action)).state
@@ -112,11 +122,11 @@ def replay(
 
 
 def _actions(recording: str | Path | Iterable[Mapping[str, Any]]) -> Iterator[Action]:
-    from_file = isinstance(recording, str | Path)
     entries = read_recording(recording) if isinstance(recording, str | Path) else recording
     last = _START
     for index, entry in enumerate(entries):
         kind, payload = entry["action_type"], entry["action_payload"]
+        from_file = isinstance(entry, _FileEntry)
         encoded = payload if from_file else encode(payload)
         last = _chain(last, kind, encoded)
         if last != entry["state_hash"]:
@@ -127,12 +137,12 @@ def _actions(recording: str | Path | Iterable[Mapping[str, Any]]) -> Iterator[Ac
             raise ReplayError(
                 index,
                 f"({kind}) carries a {', a '.join(unknown)}, which cannot be recorded; use "
-                "plain values, dataclasses or enums in payloads",
+                "plain values, dataclasses or enums in payloads, not nested without end",
             )
         try:
             yield Action(kind, decode(encoded) if from_file else payload)
         except LookupError as cause:
-            raise ReplayError(index, f"({kind}) needs {cause}; import it first") from cause
+            raise ReplayError(index, f"({kind}) cannot be read: {cause.args[0]}") from cause
 
 
 def _chain(last: str, kind: str, payload: Any) -> str:
@@ -150,10 +160,14 @@ def _open(path: Path) -> int:
         ) from cause
 
 
-def _write(file: int, line: str) -> None:
-    data = line.encode()
+def _append(file: int, line: bytes, size: int) -> int:
+    """Write ``line`` behind the ``size`` bytes there are, or leave them as they are."""
+    rest = line
     try:
-        while data:
-            data = data[os.write(file, data) :]
+        while rest:
+            rest = rest[os.write(file, rest) :]
     except OSError as cause:
+        with suppress(OSError):  # a pipe or device, which keeps no half line either
+            os.ftruncate(file, size)
         raise StateError(f"the recording cannot be written: {cause.strerror}") from cause
+    return len(line)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import wraps
 from typing import Any, TypeAlias
@@ -26,9 +26,14 @@ def combine_reducers(**reducers: Reducer) -> Reducer:
     >>> reducer({"a": 1, "b": 5}, Action("ADD"))
     {'a': 2, 'b': 6}
     """
+    for name, reducer in reducers.items():
+        if not callable(reducer):
+            raise TypeError(
+                f"reducer {name} must be a function of (state, action), was given {reducer!r}"
+            )
 
     def combined(state: Any, action: Action) -> Any:
-        before = {} if state is None else state
+        before = _slices(state, reducers)
         total, changed = Outcome(None), before.keys() != reducers.keys()
         after = {}
         for name, reducer in reducers.items():
@@ -40,6 +45,17 @@ def combine_reducers(**reducers: Reducer) -> Reducer:
         return wrap(replace(total, state=after if changed else state))
 
     return combined
+
+
+def _slices(state: Any, reducers: Mapping[str, Reducer]) -> Mapping[str, Any]:
+    if state is None:
+        return {}
+    if not isinstance(state, Mapping):
+        raise TypeError(
+            f"combine_reducers manages a dict state with the keys {', '.join(reducers)}, "
+            f"was given {state!r}"
+        )
+    return state
 
 
 def _join(total: Outcome, part: Outcome) -> Outcome:
@@ -78,20 +94,25 @@ def with_cursor(
 ) -> Callable[[Reducer], Reducer]:
     """Decorate a dict-state reducer so that ↑ and ↓ move a cursor over ``state[items_key]``.
 
-    The cursor is ``state[cursor_key]``, 0 at first. It stays on the rows, or goes round at
-    the ends with ``wrap_around``. The reducer sees the key first.
+    The cursor is ``state[cursor_key]``, 0 from the first action on. It stays on the rows, also
+    when the reducer removes some, or goes round at the ends with ``wrap_around``. The reducer
+    sees the key first.
     """
 
     def decorate(reducer: Reducer) -> Reducer:
         @wraps(reducer)
         def moving(state: Any, action: Action) -> Any:
-            outcome = unwrap(reducer(state, action))
+            answer = reducer(state, action)
+            outcome = unwrap(answer)
+            if not isinstance(outcome.state, dict):
+                return answer
             step = _pressed(action, (SpecialKey.DOWN,)) - _pressed(action, (SpecialKey.UP,))
-            if not step or not isinstance(outcome.state, dict):
-                return wrap(outcome)
             rows = len(outcome.state.get(items_key) or ())
-            at = outcome.state.get(cursor_key, 0) + step
-            at = at % max(rows, 1) if wrap_around else max(0, min(at, rows - 1))
+            before = outcome.state.get(cursor_key)
+            at = (before or 0) + step
+            at = at % max(rows, 1) if wrap_around and step else max(0, min(at, rows - 1))
+            if at == before:
+                return answer
             return wrap(replace(outcome, state={**outcome.state, cursor_key: at}))
 
         return moving

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, final
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,14 @@ def merge_views(earlier: ViewState | None, later: ViewState | None) -> ViewState
     return replace(earlier, **{name: value for name, value in given.items() if value is not None})
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class ReducerResult:
     """The next state, and what the store should do once it holds.
 
     ``sagas`` are generators, or functions without parameters that return one;
-    ``cmds`` are commands. Listeners hear of the state before either starts.
+    ``cmds`` are commands. Listeners hear of the state before either starts. Not for
+    subclassing: the store tells answers from states by their exact type.
     """
 
     state: Any
@@ -42,7 +44,11 @@ class ReducerResult:
         _freeze(self, "sagas", self.sagas)
         _freeze(self, "cmds", self.cmds)
 
+    def __init_subclass__(cls) -> None:
+        raise TypeError("ReducerResult cannot be subclassed; put your data into its state")
 
+
+@final
 @dataclass(frozen=True, slots=True)
 class Quit:
     """A last state and an exit code; the store goes on working, its owner should stop.
@@ -60,6 +66,11 @@ class Quit:
     def __post_init__(self) -> None:
         _freeze(self, "sagas", self.sagas)
         _freeze(self, "cmds", self.cmds)
+        if not isinstance(self.code, int):
+            raise TypeError(f"Quit(code=...) takes an int, was given {self.code!r}")
+
+    def __init_subclass__(cls) -> None:
+        raise TypeError("Quit cannot be subclassed; put your data into its state")
 
 
 def _freeze(result: ReducerResult | Quit, name: str, given: object) -> None:

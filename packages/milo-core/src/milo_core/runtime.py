@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
 from milo_core.actions import Action
-from milo_core.errors import MissingPluginError
+from milo_core.errors import MissingPluginError, PluginError
 from milo_core.plugins import plugin_group
 
 RUNTIME_GROUP: Final = "milo.runtime"
@@ -46,7 +46,8 @@ class RuntimeHost:
         lock: the store's own lock, re-entrant; ``Runtime.on_action`` is called with it held,
             so whatever else touches the same data holds it too.
         put: dispatch an action and hand ``mark`` to the ``on_action`` call that this very
-            action causes, on the way through any middleware.
+            action causes, on the way through any middleware: to the first one, if
+            middleware passes on several actions for it.
         max_workers: how many threads may run sagas; ``None`` leaves it to the runtime.
         on_pool_pressure: see ``Store``.
         pool_pressure_threshold: see ``Store``.
@@ -106,8 +107,11 @@ def installed_runtime() -> RuntimeFactory:
             group=RUNTIME_GROUP,
         )
     if len(names) > 1:
-        raise group.refuse(
-            names[0], f"the only runtime installed, but there are {', '.join(names)}", names
+        found = " and ".join(f"{name} (from {group.distribution(name)})" for name in names)
+        raise PluginError(
+            f"a store needs one runtime, but {found} are installed; uninstall all but one, or "
+            "choose: Store(..., runtime=...)",
+            group=RUNTIME_GROUP,
         )
     factory = group.load(names[0])
     if not callable(factory):

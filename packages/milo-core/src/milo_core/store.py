@@ -16,6 +16,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, NoReturn, TypeAlias, TypeVar
 
+from milo_core._arguments import (
+    apply_layer,
+    check_callable,
+    check_pool,
+    middleware_layers,
+    recording_path,
+)
 from milo_core.actions import INIT, Action
 from milo_core.errors import StateError
 from milo_core.recording import Recorder
@@ -60,6 +67,8 @@ class Store(Generic[State]):
 
     Raises:
         StateError: the reducer failed on ``@@INIT``, or the recording cannot be written.
+        MissingPluginError: the reducer asked for work on ``@@INIT`` and no runtime is installed.
+        TypeError, ValueError: an argument is not what it should be; the message names it.
 
     >>> store = Store(lambda count, action: count + (action.type == "ADD"), 0)
     >>> store.dispatch(Action("ADD"))
@@ -79,14 +88,16 @@ class Store(Generic[State]):
         pool_pressure_threshold: float = 0.8,
         runtime: RuntimeFactory | None = None,
     ) -> None:
-        _check_arguments(reducer, max_workers, pool_pressure_threshold)
+        check_callable("reducer", reducer, "state, action")
+        check_pool(max_workers, on_pool_pressure, pool_pressure_threshold)
+        if runtime is not None:
+            check_callable("runtime", runtime, "host")
         self._reducer = reducer
         self._state = initial_state
         self._lock = threading.RLock()
-        self._reducing = False
         self._view: ViewState | None = None
         self._exit_code: int | None = None
-        self._recorder = _make_recorder(record)
+        self._recorder = None if record is False else Recorder(recording_path(record))
         self._turn = threading.RLock()
         self._listeners: tuple[_Subscription, ...] = ()
         self._runtime: Runtime | None = None
@@ -96,10 +107,11 @@ class Store(Generic[State]):
         self._host = RuntimeHost(
             self, self._lock, self._put, max_workers, on_pool_pressure, pool_pressure_threshold
         )
-        self._has_middleware = bool(middleware)
-        self._entry: Dispatch = self._commit
-        for layer in reversed(middleware):
-            self._entry = layer(self._entry, self.get_state)
+        self._chain: Dispatch = self._commit
+        for layer in reversed(middleware_layers(middleware)):
+            self._chain = apply_layer(layer, self._chain, self.get_state)
+        self._has_middleware = self._chain != self._commit
+        self._entry = self._enter if self._has_middleware else self._chain
         self.dispatch(Action(INIT))
 
     # What people read
@@ -134,7 +146,7 @@ class Store(Generic[State]):
         if self._recorder is None:
             return None
         with self._lock:
-            return list(self._recorder.entries)
+            return [dict(entry) for entry in self._recorder.entries]
 
     @property
     def pool_active(self) -> int:
@@ -151,8 +163,8 @@ class Store(Generic[State]):
 
         Raises:
             StateError: the reducer raised, ``dispatch`` was called from inside a reducer
-                or a ``Take`` predicate, or the recording could not be written. The state is
-                unchanged.
+                or a ``Take`` predicate, ``action`` is no ``Action``, or the recording could
+                not be written. The state is unchanged.
             MissingPluginError: the reducer asked for sagas or commands and no runtime is
                 installed. The state is unchanged.
         """
@@ -164,8 +176,9 @@ class Store(Generic[State]):
         Listeners take no arguments and run on the dispatching thread, one at a time across
         all threads, also when the state did not change. They may dispatch, subscribe and
         unsubscribe; the latter two take effect at the next dispatch. One that raises is
-        logged and stops nothing.
+        logged and stops nothing. Calling the returned function twice is harmless.
         """
+        check_callable("listener", listener, "")
         subscription = _Subscription(listener)
         with self._lock:
             self._listeners = (*self._listeners, subscription)
@@ -189,7 +202,7 @@ class Store(Generic[State]):
             MissingPluginError: no runtime is installed.
         """
         if self._closed:
-            raise StateError("this store has been shut down and runs no more sagas")
+            _refuse_late()
         return self._need_runtime().run_saga(saga, cancel, context)
 
     def wait_idle(self, timeout: float | None = None) -> bool:
@@ -250,33 +263,31 @@ class Store(Generic[State]):
 
     def _commit(self, action: Action, mark: object = None) -> None:
         """The innermost dispatch: everything behind the middleware."""
+        if action.__class__ is not Action and not isinstance(action, Action):
+            _refuse_other(action)
         outcome: Outcome | None = None
         wake: Callable[[], None] | None = None
+        if self._lock._is_owned():  # type: ignore[attr-defined]  # _holds, without the call
+            _refuse_nested(action)
         with self._lock:
-            if self._reducing:
-                _refuse_nested(action)
-            self._reducing = True
             try:
-                try:
-                    answer = self._reducer(self._state, action)
-                except Exception as cause:  # foreign code; goes to whoever dispatched
-                    raise _reducer_error(cause, action) from cause
-                if answer.__class__ in _ANSWERS:
-                    outcome = unwrap(answer)
-                    if outcome.sagas or outcome.cmds:
-                        self._need_runtime()
-                    answer = outcome.state
-                if self._recorder is not None:
-                    self._recorder.record(action)
-                self._state = answer
-                if outcome is not None and outcome.view is not None:
-                    self._view = outcome.view
-                if self._runtime is not None:
-                    if self._marks:
-                        mark = self._marks.pop(threading.get_ident(), mark)
-                    wake = self._runtime.on_action(action, mark)
-            finally:
-                self._reducing = False
+                answer = self._reducer(self._state, action)
+            except Exception as cause:  # foreign code; goes to whoever dispatched
+                raise _reducer_error(cause, action) from cause
+            if answer.__class__ in _ANSWERS:
+                outcome = unwrap(answer)
+                if (outcome.sagas or outcome.cmds) and not self._closed:
+                    self._need_runtime()
+                answer = outcome.state
+            if self._recorder is not None:
+                self._recorder.record(action)
+            self._state = answer
+            if outcome is not None and outcome.view is not None:
+                self._view = outcome.view
+            if self._runtime is not None:
+                if self._marks:
+                    mark = self._marks.pop(threading.get_ident(), mark)
+                wake = self._runtime.on_action(action, mark)
         if wake is not None:
             wake()
         try:
@@ -295,17 +306,32 @@ class Store(Generic[State]):
                     _log.exception("listener %r raised", subscription.listener)
 
     def _follow_up(self, outcome: Outcome) -> None:
-        if outcome.sagas or outcome.cmds:
-            if self._closed:
-                _log.warning(
-                    "the store is shut down: %d sagas and %d commands were not started",
-                    len(outcome.sagas),
-                    len(outcome.cmds),
-                )
-            else:
-                self._need_runtime().start(outcome.sagas, outcome.cmds)
-        if outcome.quit_code is not None:
-            self._exit_code = outcome.quit_code
+        try:
+            if outcome.sagas or outcome.cmds:
+                self._start(outcome)
+        finally:
+            if outcome.quit_code is not None:
+                self._exit_code = outcome.quit_code
+
+    def _start(self, outcome: Outcome) -> None:
+        if self._closed:
+            _log.warning(
+                "the store is shut down: %d sagas and %d commands were not started",
+                len(outcome.sagas),
+                len(outcome.cmds),
+            )
+        else:
+            self._need_runtime().start(outcome.sagas, outcome.cmds)
+
+    def _enter(self, action: Action) -> None:
+        """Dispatch through middleware; what middleware itself dispatches takes no put's mark."""
+        thread = threading.get_ident()
+        mark = self._marks.pop(thread, None)
+        try:
+            self._chain(action)
+        finally:
+            if mark is not None:
+                self._marks[thread] = mark
 
     def _put(self, action: Action, mark: object) -> None:
         """Dispatch for a saga: ``mark`` reaches the ``on_action`` of this action only.
@@ -318,7 +344,7 @@ class Store(Generic[State]):
         thread = threading.get_ident()
         self._marks[thread] = mark
         try:
-            self._entry(action)
+            self._chain(action)
         finally:
             self._marks.pop(thread, None)
 
@@ -326,6 +352,8 @@ class Store(Generic[State]):
         if self._runtime is None:
             with self._lock:
                 if self._runtime is None:
+                    if self._closed:
+                        _refuse_late()
                     self._runtime = (self._make_runtime or installed_runtime())(self._host)
         return self._runtime
 
@@ -345,21 +373,6 @@ def _holds(lock: threading.RLock) -> bool:
     return owned
 
 
-def _check_arguments(reducer: object, max_workers: int | None, threshold: float) -> None:
-    if not callable(reducer):
-        raise TypeError(f"reducer must be a function of (state, action), was given {reducer!r}")
-    if max_workers is not None and max_workers < 1:
-        raise ValueError(f"max_workers must be at least 1 or None, was given {max_workers}")
-    if threshold <= 0:
-        raise ValueError(f"pool_pressure_threshold must be above 0, was given {threshold}")
-
-
-def _make_recorder(record: bool | str | Path) -> Recorder | None:
-    if record is False:
-        return None
-    return Recorder(None if record is True else Path(record))
-
-
 def _refuse_nested(action: Action) -> NoReturn:
     raise StateError(
         f"{action!r} was dispatched from inside a reducer or Take predicate; return "
@@ -367,10 +380,15 @@ def _refuse_nested(action: Action) -> NoReturn:
     )
 
 
-def _reducer_error(cause: Exception, action: object) -> StateError:
-    if not isinstance(action, Action):
-        return StateError(
-            f"Reducer error: dispatch takes an Action, was given {action!r}; "
-            "write Action('TYPE', payload)"
-        )
+def _reducer_error(cause: Exception, action: Action) -> StateError:
     return StateError(f"Reducer error: {type(cause).__name__}: {cause} (on {action.type!r})")
+
+
+def _refuse_other(given: object) -> NoReturn:
+    raise StateError(
+        f"dispatch takes an Action, was given {given!r}; write Action('TYPE', payload)"
+    )
+
+
+def _refuse_late() -> NoReturn:
+    raise StateError("this store has been shut down and runs no more sagas")
