@@ -15,6 +15,7 @@ from milo_core import Action, Batch, Cmd, Sequence, TickCmd
 from milo_core.actions import CMD_ERROR, TICK
 from milo_core.runtime import StorePort
 from milo_effects.effects import All, Call, Delay, Put
+from milo_effects.errors import SagaCancelled
 from milo_effects.task import Saga
 
 
@@ -47,7 +48,9 @@ def _run(command: Cmd) -> Saga:
                 f"the command {command.fn!r} returned {action!r:.200}; "
                 "a command returns an Action or None"
             )
-    except (Exception, SystemExit, KeyboardInterrupt) as error:  # foreign code; to the reducer
+    except (SagaCancelled, GeneratorExit):
+        raise
+    except BaseException as error:  # foreign code; to the reducer
         yield _report(error)
     else:
         yield Put(action)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
+from functools import partial
 from typing import Any, TypeAlias
 
 from milo_core import StateError
 from milo_effects._threads import BackgroundThread
+
+_log = logging.getLogger(__name__)
 
 Ended: TypeAlias = Callable[[Any, BaseException | None], None]
 
@@ -22,12 +26,14 @@ class EventLoopThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._stopped = False
+        """Set on the loop's thread, once what was handed in before ``close`` has begun."""
 
     def run(self, coroutine: Coroutine[Any, Any, Any], ended: Ended) -> Callable[[], None]:
         """Run ``coroutine`` and call ``ended(result, error)`` on the loop's thread.
 
         It runs with the caller's context variables. Returns how to cancel it from any
-        thread; a cancelled coroutine ends with ``CancelledError``.
+        thread; a cancelled coroutine cleans up and then ends, usually with ``CancelledError``.
 
         Raises:
             StateError: the loop has been closed. The coroutine is closed too.
@@ -41,6 +47,10 @@ class EventLoopThread:
         loop.call_soon_threadsafe(running.begin, loop)
         return lambda: _call_on(loop, running.cancel)
 
+    def is_current(self) -> bool:
+        """Whether the calling thread is the loop's."""
+        return self._thread is threading.current_thread()
+
     def close(self) -> None:
         """Cancel what runs, wait for it to end, and end the thread."""
         with self._lock:
@@ -48,37 +58,47 @@ class EventLoopThread:
             loop, thread = self._loop, self._thread
         if loop is None or thread is None:
             return
-        _call_on(loop, loop.stop)
-        if thread is not threading.current_thread():
-            thread.join()
+        _call_on(loop, partial(self._stop, loop))
+        thread.join()
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._closed:
                 raise StateError("the runtime has been shut down and runs no more coroutines")
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = BackgroundThread(
-                    name="milo-event-loop", target=self._work, daemon=True
-                )
-                self._thread.start()
+                self._loop, self._thread = self._start()
             return self._loop
 
-    def _work(self) -> None:
-        loop = self._loop
-        assert loop is not None
+    def _start(self) -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
+        loop = asyncio.new_event_loop()
+        thread = BackgroundThread(
+            name="milo-event-loop", target=self._work, args=(loop,), daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError:  # the system is out of threads; the next coroutine tries again
+            loop.close()
+            raise
+        return loop, thread
+
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
         try:
-            loop.run_forever()
-            left = asyncio.all_tasks(loop)
-            for task in left:
-                task.cancel()
-            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            while not self._stopped:
+                _outlive_exits(loop.run_forever)
+            while left := asyncio.all_tasks(loop):
+                for task in left:
+                    task.cancel()
+                _outlive_exits(loop.run_until_complete, asyncio.wait(left))
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.run_until_complete(loop.shutdown_default_executor())
         finally:
             asyncio.set_event_loop(None)
             loop.close()
+
+    def _stop(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._stopped = True
+        loop.stop()
 
 
 class _Running:
@@ -112,6 +132,14 @@ class _Running:
         else:
             error = task.exception()
             self._ended(None if error is not None else task.result(), error)
+
+
+def _outlive_exits(run: Callable[..., object], *args: Any) -> None:
+    """Run the loop; asyncio lets these two through, and they are one coroutine's outcome."""
+    try:
+        run(*args)
+    except (SystemExit, KeyboardInterrupt) as exit_:
+        _log.debug("a coroutine raised %r; the loop goes on", exit_)
 
 
 def _call_on(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:

@@ -62,6 +62,9 @@ class Runner:
         """Tasks in a call that ran out of time, on workers that were set aside."""
         self._few_left = threading.Condition(self._lock)
         self._closing = False
+        self._cleanup_is_over = False
+        self._spared = 0
+        """How many tasks ``wait_ended`` does not wait for, besides stuck ones."""
 
     # Starting
 
@@ -72,6 +75,8 @@ class Runner:
             task.enter()
         with self._lock:
             self._alive.add(task)
+            if self._cleanup_is_over:
+                task.cancelling = Cancelling.CLOSING
             wake = self.scheduler.push(task, first=first)
         if parent is not None and parent.is_cancelled:
             task.cancel_tree()
@@ -108,8 +113,14 @@ class Runner:
         if wake is not None:
             wake()
 
-    def close(self, task: SagaTask) -> None:
-        """Have the task's generator closed as soon as its worker, or any, has a hand free."""
+    def close_all(self) -> None:
+        """Have every generator closed as soon as a worker has a hand free, also later ones."""
+        with self._lock:
+            self._cleanup_is_over = True
+        for task in self.alive():
+            self._close(task)
+
+    def _close(self, task: SagaTask) -> None:
         with self._lock:
             wake = None
             if task.state is not TaskState.DONE:
@@ -150,18 +161,39 @@ class Runner:
             return list(self._alive)
 
     def wait_ended(self, timeout: float | None) -> bool:
-        """Block until every task has ended, but for stuck ones and the caller's own.
+        """Block until every task has ended, but for stuck ones and those that wait for the caller.
 
         ``False`` if that takes over ``timeout`` seconds.
         """
         own = self.scheduler.own_task()
         with self._lock:
-            self._closing = True
-            return self._few_left.wait_for(lambda: not (self._alive - self._stuck - {own}), timeout)
+            spared = self._line_of(own)
+            self._closing, self._spared = True, len(spared)
+            return self._few_left.wait_for(
+                lambda: not (self._alive - self._stuck - spared), timeout
+            )
+
+    def _line_of(self, task: SagaTask | None) -> set[SagaTask]:
+        """``task``, the task that waits for its end, and so on upwards; under the lock."""
+        line: set[SagaTask] = set()
+        while task is not None:
+            line.add(task)
+            scope = task.parent if task.quiet else None
+            task = next((each for each in self._alive if each.scope is scope), None)
+        return line
 
     # On a worker
 
     def _run_slice(self, task: SagaTask) -> None:
+        """Give the task its turn. Whatever goes wrong here, the task ends and can be waited for."""
+        try:
+            self._step(task)
+        except BaseException as fault:  # ours, or of foreign code where we call none on purpose
+            _log.critical("running saga %s failed", task.saga_id, exc_info=True)
+            if task.state is TaskState.RUNNING:
+                self._finish(task, None, fault)
+
+    def _step(self, task: SagaTask) -> None:
         """Step the task until it waits, ends, or has had its turn."""
         if task.cancelling is not _NO and not self._settle_cancelling(task):
             return None
@@ -189,7 +221,7 @@ class Runner:
                 elif result.action == SEND:
                     ok, value = True, result.value
                 elif result.action == WAIT:
-                    if self._park(task, result.start):
+                    if self._park(task, effect, result.start):
                         return None
                     ok, value = task.answer
                 else:
@@ -216,14 +248,14 @@ class Runner:
         task.generator = made
         return True
 
-    def _park(self, task: SagaTask, start: Start | None) -> bool:
+    def _park(self, task: SagaTask, effect: object, start: Start | None) -> bool:
         """Begin waiting; ``False`` if there is an answer or a cancellation to go on with.
 
         The task counts as parked before ``start`` is called, so it may be resumed, and run
         by another worker, while ``start`` is still at work here.
         """
         if start is None:
-            task.answer = False, HandlerError(task, "EffectResult.wait without a start function")
+            task.answer = False, HandlerError(effect, "EffectResult.wait without a start function")
             return False
         token = Token(self, task)
         _keep_variables(task)
@@ -234,10 +266,13 @@ class Runner:
             stop = start(token)
         except BaseException as error:  # foreign code; goes to the saga unless it was resumed
             return self._start_failed(task, token, error)
+        if not callable(stop):
+            return self._start_failed(task, token, HandlerError(effect, stop, by_start=True))
         with self._lock:
             if task.waiting is not token:
                 return True
             task.stop_waiting = stop
+            _journal, task.since = task.since, None  # it would grow for as long as this waits
             if task.cancelling is _NO or task.cancelling is _DELIVERED:
                 self._stuck.discard(task)
                 return True
@@ -279,16 +314,27 @@ class Runner:
             return False
         if task.waiting is not None and not self._stop_waiting(task):
             return False
-        task.cancelling = _DELIVERED
+        if not self._deliver(task):
+            self._close_generator(task)
+            return False
         task.cleanup_scope = SagaContext()
         task.answer = False, SagaCancelled(f"{task.saga_id} was cancelled")
         return True
+
+    def _deliver(self, task: SagaTask) -> bool:
+        """Note that the saga is told now; ``False`` if it is to be closed instead."""
+        with self._lock:
+            if task.cancelling is Cancelling.CLOSING:
+                return False
+            task.cancelling = _DELIVERED
+            return True
 
     def _stop_waiting(self, task: SagaTask) -> bool:
         """End the wait under way; ``False`` if it ends later, and the task is parked again."""
         winding_down = _call_stop(task) == WINDING_DOWN
         with self._lock:
-            if winding_down and task.waiting is not None:
+            closing = task.cancelling is Cancelling.CLOSING
+            if winding_down and task.waiting is not None and not closing:
                 task.cancelling = Cancelling.WINDING_DOWN
                 task.state = _PARKED
                 return False
@@ -317,19 +363,20 @@ class Runner:
         task.value, task.error = value, error
         if not task.quiet:
             self.announce(task)
+        # Before the lock is taken: what goes away with these may run finalizers.
+        task.generator = task.variables = task.mark = task.since = None
         with self._lock:
             task.state = TaskState.DONE
-            task.generator = task.variables = task.mark = task.since = None
             self._alive.discard(task)
             self._stuck.discard(task)
             callbacks = task.take_callbacks()
-            if self._closing and len(self._alive) <= len(self._stuck) + 1:
+            if self._closing and len(self._alive) <= len(self._stuck) + self._spared:
                 self._few_left.notify_all()
         task.forget()
         for callback in callbacks:
             try:
                 callback(task)
-            except Exception:  # foreign code; the saga has ended all the same
+            except BaseException:  # foreign code; the saga has ended all the same
                 _log.exception("a callback of %s raised", task)
 
     def announce(self, task: SagaTask) -> None:
@@ -341,12 +388,12 @@ class Runner:
         if isinstance(error, SagaCancelled):
             action = Action(SAGA_CANCELLED, payload)
         else:
-            payload = {"error": str(error), "type": type(error).__name__, **payload}
+            payload = {"error": _text(error), "type": type(error).__name__, **payload}
             action = Action(SAGA_ERROR, payload)
         try:
             self.store.dispatch(action)
-        except Exception:  # the store refused the report; the log is the last place for it
-            _log.exception("cannot dispatch the end of %s: %r", task, error)
+        except BaseException:  # refused, or a listener exits; the log is the last place for it
+            _log.exception("cannot dispatch the end of %s: %s", task, action)
 
 
 class Token:
@@ -394,10 +441,17 @@ def _plain_answer(effect: object, result: EffectResult) -> Answer:
     return False, HandlerError(effect, result)
 
 
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as problem:  # foreign code; a report without a message is still a report
+        return f"(its message cannot be shown: {type(problem).__name__})"
+
+
 def _call_stop(task: SagaTask) -> Any:
     try:
         return task.stop_waiting() if task.stop_waiting is not None else None
-    except Exception:  # a plugin's code; the saga must still be cancelled
+    except BaseException:  # a plugin's code; the saga must still be cancelled
         _log.exception("stopping what %s waited for raised", task)
         return None
 

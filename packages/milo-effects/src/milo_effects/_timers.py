@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from milo_core import StateError
 from milo_effects._threads import BackgroundThread
 
 _log = logging.getLogger(__name__)
@@ -29,7 +30,11 @@ class Clock(Protocol):
         """Monotonic seconds."""
 
     def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
-        """Call ``callback`` once, in ``seconds``. It must be quick: all timers wait for it."""
+        """Call ``callback`` once, in ``seconds``. It must be quick: all timers wait for it.
+
+        Raises:
+            StateError: the clock has been closed, so the time would never come.
+        """
 
 
 class _Entry:
@@ -72,7 +77,7 @@ class TimerHeap:
         start: threading.Thread | None = None
         with self._changed:
             if self._closed:
-                return entry
+                raise StateError("the runtime has been shut down and sets no more timers")
             heapq.heappush(self._heap, (due, next(self._order), entry))
             if self._thread is None:
                 start = self._thread = BackgroundThread(
@@ -81,14 +86,25 @@ class TimerHeap:
             elif self._heap[0][2] is entry:
                 self._changed.notify()
         if start is not None:
-            start.start()
+            self._start(start, entry)
         return entry
+
+    def _start(self, thread: threading.Thread, entry: _Entry) -> None:
+        try:
+            thread.start()
+        except RuntimeError:  # the system is out of threads; the next timer tries again
+            with self._changed:
+                self._thread = None
+            entry.cancel()
+            raise
 
     def drop(self, entry: _Entry) -> None:
         with self._changed:
             if entry.callback is None:
                 return
             entry.callback = None
+            if self._closed:
+                return
             self._dead += 1
             if self._dead > self._SWEEP_FROM and self._dead * 2 > len(self._heap):
                 self._heap = [item for item in self._heap if item[2].callback is not None]
@@ -116,7 +132,7 @@ class TimerHeap:
             for callback in due:
                 try:
                     callback()
-                except Exception:  # a plugin's callback; the other timers must go on
+                except BaseException:  # a plugin's callback; the other timers must go on
                     _log.exception("timer callback %r raised", callback)
 
     def _next_due(self) -> list[Callable[[], object]] | None:
@@ -127,8 +143,12 @@ class TimerHeap:
                 due = self._pop_due(now)
                 if due:
                     return due
-                self._changed.wait(self._heap[0][0] - now if self._heap else None)
+                self._changed.wait(self._until_next(now))
             return None
+
+    def _until_next(self, now: float) -> float | None:
+        """How long to sleep; a timer in a thousand years, or never, is no reason to overflow."""
+        return min(self._heap[0][0] - now, threading.TIMEOUT_MAX) if self._heap else None
 
     def _pop_due(self, now: float) -> list[Callable[[], object]]:
         due: list[Callable[[], object]] = []

@@ -9,7 +9,7 @@ from typing import Any
 from milo_effects._runner import not_a_saga
 from milo_effects.errors import ChildCancelledError, SagaCancelled
 from milo_effects.results import WINDING_DOWN, Cancel, EffectResult, Resume
-from milo_effects.task import OnDone, Saga, SagaTask
+from milo_effects.task import Cancelling, OnDone, Saga, SagaTask
 
 
 def as_saga(target: Any, context: SagaTask) -> Saga | Callable[[], Any]:
@@ -49,12 +49,26 @@ def start_child(child: SagaTask) -> None:
     child.runtime.runner.start(child, first=True)
 
 
-def hand_on(child: SagaTask, resume: Resume) -> None:
-    """Resume the parent with how its child ended."""
+def hand_on(child: SagaTask, parent: SagaTask, resume: Resume) -> None:
+    """Resume the parent with how its child ended.
+
+    A parent that is being cancelled is not told of an error, so that is dispatched.
+    """
+    if child.was_cancelled() and parent.is_cancelled:
+        # Both by the same cancel_tree, which is still on its way to the parent.
+        parent.runtime.runner.request_cancel(parent)
+    if parent.cancelling is not Cancelling.NO and parent.cancelling is not Cancelling.DELIVERED:
+        report(child)
     if child.error is None:
         resume.send(child.value)
     else:
         resume.throw(failure(child))
+
+
+def report(child: SagaTask) -> None:
+    """Dispatch the error of a child, if it has one, because nobody else will be told."""
+    if child.error is not None and not child.was_cancelled():
+        child.runtime.runner.announce(child)
 
 
 def failure(child: SagaTask) -> BaseException:
@@ -75,7 +89,7 @@ def run_child(parent: SagaTask, source: Saga | Callable[[], Any]) -> EffectResul
     """Park ``parent`` until ``source`` has run, and hand its outcome on."""
 
     def start(resume: Resume) -> Cancel:
-        child = new_child(parent, source, lambda ended: hand_on(ended, resume))
+        child = new_child(parent, source, lambda ended: hand_on(ended, parent, resume))
         start_child(child)
         return partial(wind_down, child)
 

@@ -51,13 +51,21 @@ class UnknownEffectError(EffectError):
 
 
 class HandlerError(EffectError):
-    """The handler of ``effect`` answered with ``answer``, which is no ``EffectResult``."""
+    """The handler of ``effect`` answered with ``answer``, which is no ``EffectResult``.
 
-    def __init__(self, effect: object, answer: object) -> None:
+    With ``by_start``, ``answer`` is what the start function of its ``EffectResult.wait``
+    returned instead of a function that stops the waiting.
+    """
+
+    def __init__(self, effect: object, answer: object, *, by_start: bool = False) -> None:
         self.effect = effect
         self.answer = answer
+        kind = type(effect).__name__
         super().__init__(
-            f"the handler of {type(effect).__name__} returned {answer!r:.200}; a handler returns "
+            f"the start function that {kind} waits with returned {answer!r:.200}; it returns a "
+            "function that stops the waiting"
+            if by_start
+            else f"the handler of {kind} returned {answer!r:.200}; a handler returns "
             "EffectResult.send(value), .next(), .throw(error), .cont() or .wait(start)"
         )
 

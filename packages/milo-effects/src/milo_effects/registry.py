@@ -1,9 +1,14 @@
 """Which handler carries out which effect.
 
->>> @handles(Ping)                                            # doctest: +SKIP
+>>> from dataclasses import dataclass
+>>> @dataclass(frozen=True)
+... class Ping:
+...     word: str
+>>> @handles(Ping)
 ... def ping(effect, context, store):
-...     return EffectResult.send("pong")
->>> EffectRegistry(ping)                                      # doctest: +SKIP
+...     return EffectResult.send(effect.word + "!")
+>>> EffectRegistry(ping).knows(Ping("hello"))
+True
 """
 
 from __future__ import annotations
@@ -102,9 +107,10 @@ class EffectRegistry:
             UnknownEffectError: there is none.
         """
         handler = self._find(type(effect))
-        if handler is None and self._problems is None:
-            self._load_plugins()
-            handler = self._find(type(effect))
+        if handler is None:
+            if self._problems is None:
+                self._load_plugins()
+            handler = self._find(type(effect))  # perhaps loaded by another worker meanwhile
         if handler is None:
             raise UnknownEffectError(effect, self.table, self._problems or ())
         return handler
@@ -134,8 +140,15 @@ class EffectRegistry:
         self._problems = tuple(problems)
 
     def _admit(self, name: str, given: Handler | Table, group: PluginGroup) -> None:
-        found = table_of(given)
-        taken = [kind.__name__ for kind in found if kind in self.table]
+        try:
+            found = table_of(given)
+        except RegistrationError as cause:
+            raise group.refuse(name, "a handler marked with @handles, or a table", given) from cause
+        # Two workers may load at once; the second finds the first one's handlers, the same ones.
+        taken = [kind for kind in found if self.table.get(kind, found[kind]) is not found[kind]]
         if taken:
-            raise group.refuse(name, f"no handler for {', '.join(taken)}, which has one", found)
+            raise RegistrationError(
+                f"plugin {name!r} of {group.group} (from {group.distribution(name)}) is left out: "
+                f"{', '.join(kind.__name__ for kind in taken)} has a handler already"
+            )
         self.table.update(found)

@@ -14,7 +14,6 @@ import threading
 import weakref
 from collections.abc import Callable, Generator
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from milo_core import Action
@@ -94,6 +93,8 @@ class SagaRuntime:
         if cancel is not None:
             task.watch(cancel)
         self.submit(task)
+        if self._is_closing():
+            task.cancel_tree()
         return task if context is None else context
 
     def wait_idle(self, timeout: float | None) -> bool:
@@ -104,15 +105,20 @@ class SagaRuntime:
         """Cancel every saga, let it clean up, and end all threads. Once; later calls do nothing.
 
         Waits for calls in progress, except those whose ``Timeout`` has run out, and, when
-        called from a saga or call itself, that one.
+        called from a saga or call itself, that one. Called from a coroutine, on whose thread
+        all the others end, it returns at once and the rest happens on a thread of its own.
         """
+        if self.loop.is_current():
+            threading.Thread(target=self.shutdown, name="milo-shutdown").start()
+            return
         if not self._shutting_down.acquire(blocking=False):
             return
         for task in self.runner.alive():
-            task.cancel_tree()
+            if not task.quiet:  # or it may be part of a cleanup; who waits for it, cancels it
+                task.cancel_tree()
+                self.runner.request_cancel(task)  # another cancel_tree may still be at it
         if not self.runner.wait_ended(CLEANUP_SECONDS):
-            for task in self.runner.alive():
-                self.runner.close(task)
+            self.runner.close_all()
             self.runner.wait_ended(None)
         self.clock.close()
         self.loop.close()
@@ -123,7 +129,10 @@ class SagaRuntime:
 
     def put(self, action: Action, task: SagaTask) -> None:
         """Dispatch for a saga, whose next ``Take`` will look from this action on."""
+        began = self.takers.now()
         self._host.put(action, task)
+        if task.mark is None:  # middleware kept it to itself, or sent it on another way
+            task.mark = began
 
     def submit(self, task: SagaTask) -> SagaTask:
         """Queue a new task and tell of pool pressure."""
@@ -133,7 +142,12 @@ class SagaRuntime:
     def _submit(self, tasks: list[SagaTask]) -> None:
         for task in tasks:
             self.runner.start(task)
+            if task.parent is None and self._is_closing():
+                task.cancel_tree()  # it may have come after everything was cancelled
         self._tell_pressure()
+
+    def _is_closing(self) -> bool:
+        return self._shutting_down.locked()
 
     def _tell_pressure(self) -> None:
         host, active, workers = self._host, self._scheduler.active, self._scheduler.max_workers
@@ -152,14 +166,20 @@ def start_runtime(host: RuntimeHost) -> SagaRuntime:
 
 def default_workers() -> int:
     """For stores that name no number: what kida advises for I/O, else ``cpus + 4``; at most 8."""
-    if find_spec("kida") is None:
+    try:
+        kida = import_module("kida")
+        advice = kida.get_optimal_workers(8, workload_type=kida.WorkloadType.IO_BOUND)
+    except (ImportError, AttributeError):  # not there, or only a folder of that name
         return min(8, (os.cpu_count() or 1) + 4)
-    kida = import_module("kida")
-    advice = kida.get_optimal_workers(8, workload_type=kida.WorkloadType.IO_BOUND)
     return max(1, min(8, int(advice)))
 
 
 _runtimes: weakref.WeakSet[SagaRuntime] = weakref.WeakSet()
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked child has none of the threads that its exit would wait for.
+    os.register_at_fork(after_in_child=_runtimes.clear)
 
 
 @atexit.register

@@ -15,17 +15,14 @@ from milo_effects.children import run_child
 from milo_effects.effects import Call, Delay, Retry, TryCall
 from milo_effects.errors import ChildCancelledError, SagaCancelled
 from milo_effects.registry import handles
-from milo_effects.results import SEND, Cancel, EffectResult, Resume
+from milo_effects.results import SEND, WINDING_DOWN, Cancel, EffectResult, Resume
 from milo_effects.task import Saga, SagaTask
 
 
 @handles(Call)
 def call(effect: Call, context: SagaTask, store: StorePort) -> EffectResult:
     """Send back what the function returns; what it raises goes to the saga."""
-    try:
-        result = effect.fn(*effect.args, **effect.kwargs)
-    except SagaCancelled as cancelled:  # of a saga that the function waited for, not of this one
-        raise ChildCancelledError(str(cancelled)) from cancelled
+    result = _run(effect, context)
     if result.__class__ is CoroutineType:
         return _await(result, context, lambda value: value, None)
     return EffectResult(SEND, result)
@@ -35,12 +32,20 @@ def call(effect: Call, context: SagaTask, store: StorePort) -> EffectResult:
 def try_call(effect: TryCall, context: SagaTask, store: StorePort) -> EffectResult:
     """Send back the result or the error, as a pair."""
     try:
-        result = effect.fn(*effect.args, **effect.kwargs)
+        result = _run(effect, context)
     except Exception as error:  # foreign code; the saga asked to be sent its error
         return EffectResult.send((None, error))
     if result.__class__ is CoroutineType:
         return _await(result, context, lambda value: (value, None), lambda error: (None, error))
     return EffectResult.send((result, None))
+
+
+def _run(effect: Call | TryCall, context: SagaTask) -> Any:
+    context.since = None  # a call may be long, and the journal would grow for all of it
+    try:
+        return effect.fn(*effect.args, **effect.kwargs)
+    except SagaCancelled as cancelled:  # of a saga that the function waited for, not of this one
+        raise ChildCancelledError(str(cancelled)) from cancelled
 
 
 @handles(Retry)
@@ -65,7 +70,10 @@ def _await(
     wrap: Callable[[Any], Any],
     wrap_error: Callable[[Exception], Any] | None,
 ) -> EffectResult:
-    """Park until the event loop has run ``coroutine``; cancelling the saga cancels it."""
+    """Park until the event loop has run ``coroutine``; cancelling the saga cancels it.
+
+    The saga then goes on to its own cleanup when the coroutine's is over.
+    """
 
     def start(resume: Resume) -> Cancel:
         def ended(value: Any, error: BaseException | None) -> None:
@@ -76,6 +84,12 @@ def _await(
             else:
                 resume.throw(error)
 
-        return context.runtime.loop.run(coroutine, ended)
+        cancel = context.runtime.loop.run(coroutine, ended)
+
+        def stop() -> str:
+            cancel()
+            return WINDING_DOWN
+
+        return stop
 
     return EffectResult.wait(start)

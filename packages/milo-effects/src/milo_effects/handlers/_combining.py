@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from functools import partial
 from typing import Any
 
 from milo_core import StateError
 from milo_core.runtime import StorePort
+from milo_effects._runner import not_a_saga
 from milo_effects._timers import Timer
 from milo_effects.children import (
     as_saga,
-    failure,
     hand_on,
     new_child,
+    report,
     start_child,
     wind_down,
 )
@@ -40,7 +41,9 @@ class _Timed:
         self._seconds = effect.seconds
         self._source = source
         self._resume = resume
+        self._parent = parent
         self._timer: Timer | None = None
+        self._expired = False
         self._child = new_child(parent, self._begin, self._ended)
         self.stop = partial(wind_down, self._child)
         start_child(self._child)
@@ -48,10 +51,16 @@ class _Timed:
     def _begin(self) -> Any:
         """Called on the child's worker: the time runs from here."""
         self._timer = self._child.clock.call_later(self._seconds, self._expire)
-        return self._source() if callable(self._source) else self._source
+        if not callable(self._source):
+            return self._source
+        saga = self._source()
+        if not isinstance(saga, Generator):
+            raise not_a_saga(self._source, saga)
+        return saga
 
     def _expire(self) -> None:
         """The parent goes on at once; a call that cannot be stopped keeps its worker."""
+        self._expired = True
         self._resume.throw(TimeoutError(f"Effect timed out after {self._seconds}s"))
         self._child.runtime.runner.set_aside(self._child)
         self._child.cancel_tree()
@@ -59,7 +68,10 @@ class _Timed:
     def _ended(self, child: SagaTask) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        hand_on(child, self._resume)
+        if self._expired:
+            report(child)
+        else:
+            hand_on(child, self._parent, self._resume)
 
 
 @handles(Race)
@@ -98,49 +110,50 @@ class _Group:
 
     def __init__(self, parent: SagaTask, sagas: list[Any], resume: Resume, *, race: bool) -> None:
         self._lock = threading.Lock()
+        self._parent = parent
         self._resume = resume
         self._race = race
         self._decided_by: SagaTask | None = None
         self._left = len(sagas)
-        self._stopped = False
         self._children = [new_child(parent, saga, self._ended) for saga in sagas]
         for child in reversed(self._children):
             start_child(child)
 
     def stop(self) -> str:
         """Cancel every child; the last one's end resumes the parent."""
-        with self._lock:
-            self._stopped = True
-        for child in self._children:
-            child.cancel_tree()
+        self._cancel_all_but(None)
         return WINDING_DOWN
+
+    def _cancel_all_but(self, kept: SagaTask | None) -> None:
+        for child in self._children:
+            if child is not kept:
+                child.cancel_tree()
 
     def _ended(self, child: SagaTask) -> None:
         """Called on the worker that ended the child."""
         with self._lock:
-            self._left -= 1
-            last = self._left == 0
             decides = self._decided_by is None and self._decides(child)
             if decides:
                 self._decided_by = child
-            others = [each for each in self._children if each is not child] if decides else []
-        for other in others:
-            other.cancel_tree()
-        if not decides and child.error is not None and not child.was_cancelled():
-            child.runtime.runner.announce(child)
+        if decides:
+            self._cancel_all_but(child)
+        else:
+            report(child)
+        with self._lock:
+            self._left -= 1
+            last = self._left == 0
         if last:
             self._answer()
 
     def _decides(self, child: SagaTask) -> bool:
         if self._race:
             return not isinstance(child.error, SagaCancelled)
-        return child.error is not None and not self._stopped
+        return child.error is not None
 
     def _answer(self) -> None:
-        decided_by = self._decided_by
-        if decided_by is not None:
-            hand_on(decided_by, self._resume)
-        elif self._race:
-            self._resume.throw(failure(self._children[-1]))
+        if self._decided_by is not None:
+            hand_on(self._decided_by, self._parent, self._resume)
+        elif self._race:  # all were cancelled
+            hand_on(self._children[-1], self._parent, self._resume)
         else:
             self._resume.send(tuple(child.value for child in self._children))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
@@ -11,10 +12,11 @@ from milo_core import Action
 from milo_core.runtime import StorePort
 from milo_effects._runner import not_a_saga
 from milo_effects._timers import Timer
+from milo_effects.context import SagaContext
 from milo_effects.effects import Debounce, Fork, TakeEvery, TakeLatest
 from milo_effects.registry import handles
 from milo_effects.results import SEND, Cancel, EffectResult, Resume
-from milo_effects.task import SagaTask, TaskState
+from milo_effects.task import SagaTask
 
 
 @handles(Fork)
@@ -56,7 +58,8 @@ class _Watcher:
     once = False
 
     def __init__(self, parent: SagaTask, saga: Callable[..., Any], *, latest: bool) -> None:
-        self._parent = parent
+        self._runtime = parent.runtime
+        self._scope = parent.scope
         self._saga = saga
         self._with_action = _takes_an_argument(saga)
         self._latest = latest
@@ -66,8 +69,8 @@ class _Watcher:
         if self._latest and self._current is not None:
             self._current.cancel_tree()
         source = partial(self._saga, action) if self._with_action else self._saga
-        runtime = self._parent.runtime
-        self._current = SagaTask(runtime, source, parent=self._parent)
+        runtime = self._runtime
+        self._current = SagaTask(runtime, source, parent=self._scope)
         return runtime.runner.spawn(self._current)
 
 
@@ -88,33 +91,48 @@ _PENDING: Final = "milo.debounce"
 @handles(Debounce)
 def debounce(effect: Debounce, context: SagaTask, store: StorePort) -> EffectResult:
     """Set the timer for this saga and target anew."""
-    pending = _pending(context)
-    earlier = pending.pop(effect.saga, None)
-    if earlier is not None:
-        earlier.cancel()
-    pending[effect.saga] = context.clock.call_later(
-        effect.seconds, partial(_fire, context, effect.saga)
-    )
+    if context.local is None:
+        context.local = {}
+    pending = context.local.get(_PENDING)
+    if pending is None:
+        pending = context.local[_PENDING] = _Pending(context)
+    pending.set(effect, context.scope)
     return EffectResult.next()
 
 
-def _pending(context: SagaTask) -> dict[Any, Timer]:
-    if context.local is None:
-        context.local = {}
-    if _PENDING not in context.local:
-        context.local[_PENDING] = {}
-        context.add_done_callback(_drop_pending)
-    pending: dict[Any, Timer] = context.local[_PENDING]
-    return pending
+class _Pending:
+    """The debounced sagas of one saga that have not started, each with its timer.
 
+    A timer that fires while it is replaced finds another in its place and starts nothing.
+    """
 
-def _drop_pending(context: SagaTask) -> None:
-    if context.local is not None:
-        for timer in context.local.pop(_PENDING, {}).values():
-            timer.cancel()
+    def __init__(self, parent: SagaTask) -> None:
+        self._lock = threading.Lock()
+        self._runtime = parent.runtime
+        self._timers: dict[Any, tuple[object, Timer]] = {}
+        parent.add_done_callback(self._drop)
 
+    def set(self, effect: Debounce, scope: SagaContext) -> None:
+        saga, mine = effect.saga, object()
+        with self._lock:
+            _, earlier = self._timers.pop(saga, (None, None))
+            if earlier is not None:
+                earlier.cancel()
+            timer = self._runtime.clock.call_later(
+                effect.seconds, partial(self._fire, saga, mine, scope)
+            )
+            self._timers[saga] = mine, timer
 
-def _fire(context: SagaTask, saga: Callable[[], Any]) -> None:
-    """Start the debounced saga, on the clock's thread."""
-    if context.state is not TaskState.DONE:
-        context.runtime.submit(SagaTask(context.runtime, saga, parent=context.scope))
+    def _fire(self, saga: Callable[[], Any], mine: object, scope: SagaContext) -> None:
+        """Start the debounced saga, on the clock's thread."""
+        with self._lock:
+            if self._timers.get(saga, (None, None))[0] is not mine:
+                return
+            del self._timers[saga]
+        self._runtime.submit(SagaTask(self._runtime, saga, parent=scope))
+
+    def _drop(self, parent: SagaTask) -> None:
+        with self._lock:
+            for _, timer in self._timers.values():
+                timer.cancel()
+            self._timers.clear()

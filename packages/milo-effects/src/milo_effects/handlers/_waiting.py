@@ -53,10 +53,11 @@ class _Taking:
         self._takers = takers
         self._timer: Timer | None = None
         with takers.lock:  # neither the action nor the timer may come before both are set
-            action = takers.add(effect.action_type, self, since)
-            if action is None and effect.timeout is not None:
+            if effect.timeout is not None:
                 self._timer = clock.call_later(effect.timeout, self._expire)
+            action = takers.add(effect.action_type, self, since)
         if action is not None:
+            self._drop_timer()
             token.send(action)
 
     def take(self, action: Action) -> Callable[[], None] | None:
