@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from milo import DefinitionError, Phase, PhasePolicy, Pipeline
 from sitekit.assets import STYLESHEET, linked_files, stylesheet
 from sitekit.discover import INDEX, Sources, discover
 from sitekit.errors import BrokenLinks
@@ -23,8 +24,6 @@ from sitekit.health import find_broken
 from sitekit.parse import Page, parse
 from sitekit.render import render
 from sitekit.write import why_not_writable, write
-
-from milo import DefinitionError, Phase, PhasePolicy, Pipeline
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

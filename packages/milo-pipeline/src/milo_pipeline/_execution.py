@@ -1,15 +1,15 @@
 """One run of a plan: which phases are ready, which run, what came of them.
 
 Plain bookkeeping without effects. Scheduling is dataflow: a phase is ready the moment its
-own dependencies are done (DESIGN §5). Everything is changed by the run's own saga, but for
-what came of a phase, which the phase's saga notes before it says so.
+own dependencies are done (DESIGN §5). Everything is changed by the run's own saga, except that
+a phase's saga says when it begins and notes what came of the phase.
 """
 
 from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from milo_effects import SagaTask
 from milo_pipeline.graph import Plan
@@ -39,6 +39,9 @@ class Failed:
 
 Outcome: TypeAlias = Completed | Skipped | Failed
 
+_BEGUN: Final = "begun"
+_GIVEN_UP: Final = "given up"
+
 
 class Execution:
     """The state of one run."""
@@ -47,7 +50,8 @@ class Execution:
         self.results: dict[str, Any] = {}
         self.errors: dict[str, BaseException] = {}
         self.failed = False
-        self.running: dict[int, SagaTask] = {}
+        self.running: dict[int, SagaTask | None] = {}
+        self._claims: dict[int, str] = {}
         self._outcomes: list[Outcome | None] = [None] * len(plan.phases)
         self._plan = plan
         self._fail_fast = fail_fast
@@ -85,6 +89,16 @@ class Execution:
         """The results of a phase's dependencies, ``None`` for a skipped one."""
         return {name: self.results.get(name) for name in self.phase(index).depends_on}
 
+    def begins(self, index: int) -> bool:
+        """Whether a forked phase may begin: it has not been given up. Said by its saga, once."""
+        return self._claims.setdefault(index, _BEGUN) is _BEGUN  # atomic: one of two has it
+
+    def give_up_waiting(self) -> None:
+        """Forget the forked phases that have not begun; they never will."""
+        for index in list(self.running):
+            if self._claims.setdefault(index, _GIVEN_UP) is _GIVEN_UP:
+                del self.running[index]
+
     def note(self, index: int, outcome: Outcome) -> None:
         """Keep what came of a phase; a failure stops the rest from here on, not from ``settle``.
 
@@ -101,6 +115,7 @@ class Execution:
         """
         outcome = self._outcomes[index]
         if outcome is None:
+            self.failed = True
             return
         name = self.phase(index).name
         if isinstance(outcome, Failed):
@@ -119,4 +134,6 @@ class Execution:
 
     def _cancel_running(self) -> None:
         for task in self.running.values():
-            task.cancel()
+            if task is not None:
+                task.cancel()
+        self.give_up_waiting()

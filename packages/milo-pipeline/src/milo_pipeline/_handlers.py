@@ -3,20 +3,65 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from types import FunctionType
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from contextlib import nullcontext
+from types import CoroutineType, FunctionType, coroutine
 from typing import Any, TypeAlias
 
-from milo_effects import Call
+from milo_effects import Call, SagaCancelled
+from milo_pipeline._output import Output
+from milo_pipeline.phase import Phase
 
 Context: TypeAlias = dict[str, Any]
 
 
-def call_of(handler: Callable[..., Any], context: Context) -> Call:
-    """The effect that calls ``handler``, with its dependencies' results if it asks for them."""
-    if not wants_context(handler):
-        return Call(handler)
-    return Call(handler, (), {"context": context})
+class HandlerLeft(Exception):
+    """A handler raised its ``__cause__``, which thrown into a saga would end that saga."""
+
+
+def call_of(phase: Phase, context: Context, output: Output | None) -> Call:
+    """The effect that calls the phase's handler, with ``context`` if it asks for it.
+
+    What the handler prints goes to ``output``.
+    """
+    arguments = {"context": context} if wants_context(phase.handler) else {}
+    return Call(_run, (phase, arguments, output))
+
+
+def _run(phase: Phase, arguments: Context, output: Output | None) -> Any:
+    try:
+        if output is None:
+            result = phase.handler(**arguments)
+        else:
+            with output.of_call(phase.name):
+                result = phase.handler(**arguments)
+    except (GeneratorExit, SagaCancelled) as error:
+        raise HandlerLeft from error
+    if result.__class__ is not CoroutineType:
+        return result
+    awaiting = _await(phase, result, output)
+    awaiting.send(None)
+    return awaiting
+
+
+async def _await(phase: Phase, handler: Coroutine[Any, Any, Any], output: Output | None) -> Any:
+    """Begun, and standing at ``_start``: it cleans up even if no event loop takes it."""
+    try:
+        await _start()
+        async with nullcontext() if output is None else output.of_coroutine(phase.name):
+            return await handler
+    except (GeneratorExit, SagaCancelled) as error:
+        if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+            raise  # not the handler's: this coroutine is being closed
+        raise HandlerLeft from error
+    finally:
+        handler.close()  # does something only where it was cancelled before it had begun
+
+
+@coroutine
+def _start() -> Generator[None, None, None]:
+    """Awaited, lets a coroutine begin and stand still."""
+    yield
 
 
 def wants_context(handler: Callable[..., Any]) -> bool:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
-from types import CoroutineType
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
 from milo_capture import Line, LineFeed
 from milo_core import Action
-from milo_effects import Call
 from milo_pipeline.actions import phase_log
 
 
@@ -24,24 +21,17 @@ class Output:
         self._dispatch = dispatch
         self._feed: LineFeed[str] = LineFeed(self._deliver)
 
-    def captured(self, name: str, call: Call) -> Call:
-        """The same call, its output going to phase ``name``."""
-        return Call(partial(self._run, name, call))
+    def of_call(self, name: str) -> AbstractContextManager[None]:
+        """The block's output goes to phase ``name``."""
+        return self._feed.capture(name)
+
+    def of_coroutine(self, name: str) -> AbstractAsyncContextManager[None]:
+        """As ``of_call``, for a block of a coroutine; waiting does not hold up the event loop."""
+        return self._feed.capture_async(name)
 
     def close(self) -> None:
         """End the thread; nothing is left to deliver by then."""
         self._feed.close()
-
-    def _run(self, name: str, call: Call) -> Any:
-        with self._feed.capture(name):
-            result = call.fn(*call.args, **call.kwargs)
-        if isinstance(result, CoroutineType):
-            return self._await(name, result)
-        return result
-
-    async def _await(self, name: str, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        async with self._feed.capture_async(name):
-            return await coroutine
 
     def _deliver(self, batch: Sequence[tuple[str, Line]]) -> None:
         for name, line in batch:

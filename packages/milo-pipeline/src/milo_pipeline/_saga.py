@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from milo_effects import Call, ChildCancelledError, Delay, Fork, Put, SagaCancelled, SagaTask
+from milo_effects import Call, Delay, Fork, Put, SagaCancelled
 from milo_pipeline._execution import Completed, Execution, Failed, Outcome, Skipped
-from milo_pipeline._handlers import call_of, message_of
+from milo_pipeline._handlers import HandlerLeft, call_of, message_of
 from milo_pipeline._inbox import Arrival, Dispatcher, Inbox
 from milo_pipeline._output import Output
 from milo_pipeline.actions import (
@@ -56,29 +56,34 @@ class Run:
         )
         self._captures = pipeline.capture_output
         self._output: Output | None = None
-        self._ended: Inbox[tuple[int, SagaTask]] = Inbox()
+        self._ended: Inbox[tuple[int, Exception | None]] = Inbox()
 
     def saga(self) -> Saga:
         """The whole run. Returns ``True`` if every phase was completed or skipped."""
         dispatch = yield Dispatcher()
+        if self._captures:
+            self._output = Output(dispatch)
         try:
-            yield Put(pipeline_start(_now()))
-            if self._captures:
-                self._output = Output(dispatch)
-            yield from self._run_phases()
-        except SagaCancelled:
-            yield from self._wait_for_running()
-            yield Put(pipeline_cancelled(_now()))
-            raise
-        except GeneratorExit:  # a handler has outlasted the store's patience: no effect any more
+            yield from self._run_and_conclude()
+        except GeneratorExit:  # a handler has outlasted the store's patience: no more effects
             dispatch(pipeline_cancelled(_now()))
             raise
         finally:
             if self._output is not None:
                 self._output.close()
+        return not self.execution.failed
+
+    def _run_and_conclude(self) -> Saga:
+        try:
+            yield Put(pipeline_start(_now()))
+            yield from self._run_phases()
+        except SagaCancelled:
+            self.execution.give_up_waiting()
+            yield from self._wait_for_running()
+            yield Put(pipeline_cancelled(_now()))
+            raise
         if not self.execution.failed:
             yield Put(pipeline_complete(_now()))
-        return not self.execution.failed
 
     def _run_phases(self) -> Saga:
         """Start phases as they become ready, until none is left or a failure stops them."""
@@ -92,27 +97,51 @@ class Run:
         execution = self.execution
         while (index := execution.next_ready()) is not None:
             if execution.phase(index).parallel:
-                task = yield Fork(self._run_phase(index), attached=True)
-                execution.running[index] = task
-                task.add_done_callback(lambda ended, index=index: self._ended.put((index, ended)))
+                execution.running[index] = None  # it runs, even if a cancellation takes its task
+                execution.running[index] = yield Fork(self._run_beside(index), attached=True)
             else:
                 yield from self._run_alone(index)
 
     def _run_alone(self, index: int) -> Saga:
+        fault: Exception | None = None
         try:
             yield from self._run_phase(index)
+        except Exception as error:  # not the handler's: the store has refused an action
+            fault = error
         finally:
-            self.execution.settle(index)
+            self._settle(index, fault)
+        yield from self._tell(index, fault)
+
+    def _run_beside(self, index: int) -> Saga:
+        """The saga of a forked phase; however it ends, the run's saga hears of it."""
+        if not self.execution.begins(index):
+            return
+        fault: Exception | None = None
+        try:
+            yield from self._run_phase(index)
+        except Exception as error:  # as above
+            fault = error
+        finally:
+            self._ended.put((index, fault))
 
     def _wait_for_one(self) -> Saga:
         """Wait until a forked phase has ended, and settle it."""
-        while (arrived := self._ended.take()) is None:
+        while (ended := self._ended.take()) is None:
             yield Arrival(self._ended)
-        index, task = arrived
+        index, fault = ended
         del self.execution.running[index]
-        if task.error is not None and not isinstance(task.error, SagaCancelled):
-            self.execution.note(index, Failed(task.error))  # not the handler's: the store's
+        self._settle(index, fault)
+        yield from self._tell(index, fault)
+
+    def _settle(self, index: int, fault: Exception | None) -> None:
+        if fault is not None:
+            self.execution.note(index, Failed(fault))
         self.execution.settle(index)
+
+    def _tell(self, index: int, fault: Exception | None) -> Saga:
+        """Say that a phase has failed which could not say so itself."""
+        if fault is not None:
+            yield Put(phase_failed(self.execution.phase(index).name, message_of(fault), _now()))
 
     def _wait_for_running(self) -> Saga:
         """After a cancellation, in the scope of the cleanup: let what runs come to its end."""
@@ -145,8 +174,8 @@ class Run:
                 return Completed((yield self._call(index, phase)))
             except SagaCancelled:
                 raise
-            except ChildCancelledError as error:  # a SagaCancelled that the handler raised
-                return Failed(error)
+            except HandlerLeft as left:
+                return Failed(left.__cause__ or left)
             except Exception as error:  # the handler's; its policy says what follows
                 if attempt >= policy.attempts:
                     return Skipped(error) if policy.on_fail == "skip" else Failed(error)
@@ -158,5 +187,4 @@ class Run:
             attempt += 1
 
     def _call(self, index: int, phase: Phase) -> Call:
-        call = call_of(phase.handler, self.execution.context_of(index))
-        return call if self._output is None else self._output.captured(phase.name, call)
+        return call_of(phase, self.execution.context_of(index), self._output)
