@@ -352,6 +352,19 @@ def test_children_have_ended_when_the_cleanup_begins(new_store, park, ended):
     assert order == [0, 1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize("combine", [All, Race, lambda sagas: Timeout(sagas[0], 60)])
+def test_a_cancellation_on_its_way_is_no_error_of_a_child(new_store, ended, reports, combine):
+    """A child that is cancelled with its saga, and first, does not look as if it alone were."""
+    store, event = new_store(max_workers=2), threading.Event()
+
+    def saga():
+        threading.Event.set(event)  # as while another thread is about to tell the saga
+        yield combine((never, never))
+
+    assert ended(store.run_saga(saga(), event)) is SagaCancelled
+    assert reports(store) == [("@@SAGA_CANCELLED",)]
+
+
 # From inside
 
 
@@ -379,7 +392,7 @@ def test_a_saga_that_cancels_itself_and_ends_has_ended(new_store, settle, report
     store, context = new_store(), SagaContext()
 
     def saga():
-        yield Delay(0)
+        yield Call(int)
         context.cancel_tree()
 
     store.run_saga(saga(), context=context)

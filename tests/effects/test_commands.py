@@ -176,18 +176,19 @@ def test_a_tick_holds_no_thread(new_store, settle, left):
 
 
 def test_no_tick_after_quit(new_store, all_ended):
-    """A store that has quit in the meantime is left alone."""
+    """A store that has quit is left alone."""
 
     def reducer(state, action):
         state = (*state, action.type)
         if action.type == "GO":
-            return Quit(state, cmds=(TickCmd(0.001),))
-        return state
+            return ReducerResult(state, cmds=(TickCmd(0),))
+        return Quit(state) if action.type == "LEAVE" else state
 
     store = new_store(reducer)
+    store.dispatch(Action("LEAVE"))
     store.dispatch(Action("GO"))
     all_ended(store)
-    assert "@@TICK" not in store.state
+    assert store.state == ("@@INIT", "LEAVE", "GO")
 
 
 def test_a_clock_answers_each_tick_with_the_next(new_store, gate):

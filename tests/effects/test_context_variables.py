@@ -1,6 +1,8 @@
 """Workers keep nothing of a saga, and a saga keeps its own context variables."""
 
+import gc
 import threading
+import weakref
 from contextvars import ContextVar, copy_context
 
 import pytest
@@ -110,23 +112,32 @@ def test_cleanup_still_has_the_sagas_variables(new_store, park, ended):
     assert found == ["mine", "mine"]
 
 
-def test_threads_that_a_call_starts_are_not_tied_to_the_pool(new_store, run):
-    """A worker or timer thread started while a saga has variables set inherits none of them."""
-    store = new_store(max_workers=4)
+def test_no_thread_holds_on_to_what_a_saga_has_set(new_store, run, settle):
+    """Workers, timer thread and event loop, all started by one saga, keep none of its values."""
+    store, values = new_store(max_workers=3), []
 
-    def first():
-        name.set("first")
-        yield Delay(0)  # starts the timer thread
-        yield All(tuple(Call(int) for _ in range(8)))  # starts workers
+    class Value:
+        pass
 
-    run(store, first())
+    async def coroutine():
+        return name.get()
 
-    def look():
+    def saga():
+        name.set(Value())
+        values.append(weakref.ref(name.get()))
         yield Delay(0)
-        return len((yield Call(copy_context)))
+        yield All((Call(coroutine), *(Call(int) for _ in range(8))))
+        yield Call(coroutine)
 
-    tasks = [store.run_saga(look()) for _ in range(8)]
-    assert {task.result(60) for task in tasks} == {0}
+    run(store, saga())
+    settle(store)
+    run(store, one(Call(coroutine)))
+    gc.collect()
+    assert values[0]() is None
+
+
+def one(effect):
+    return (yield effect)
 
 
 def test_the_dispatching_thread_lends_nothing(new_store, park, hangs):

@@ -28,10 +28,10 @@ def test_delays_end_in_the_order_of_their_times(new_store, hangs):
         yield Delay(seconds)
         order.append(seconds)
 
-    tasks = [store.run_saga(saga(each)) for each in (0.2, 0.0, 0.1, 60)]
+    tasks = [store.run_saga(saga(each)) for each in (0.5, 0.0, 0.25, 60)]
     for task in tasks[:3]:
         task.result(hangs)
-    assert order == [0.0, 0.1, 0.2]
+    assert order == [0.0, 0.25, 0.5]
 
 
 def test_a_short_delay_is_not_held_up_by_a_long_one(new_store, park, run):

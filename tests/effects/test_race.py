@@ -7,6 +7,7 @@ from milo_effects import (
     Call,
     ChildCancelledError,
     Delay,
+    Fork,
     Put,
     Race,
     SagaCancelled,
@@ -83,6 +84,26 @@ def test_losers_have_ended_when_the_parent_goes_on(new_store, run):
         return sorted(order)
 
     assert run(store, saga()) == [1, 2]
+
+
+def test_what_the_winner_has_forked_lives_on(new_store, run, settle, hangs):
+    """An attached saga is cancelled with the parent, not by its own side's victory."""
+    store = new_store()
+
+    def winner():
+        return (yield Fork(waiting, attached=True))
+
+    def waiting():
+        return (yield Take("GO")).payload
+
+    def saga():
+        return (yield Race((winner, never)))
+
+    task = run(store, saga())
+    settle(store)
+    assert not task.is_cancelled
+    store.dispatch(Action("GO", 5))
+    assert task.result(hangs) == 5
 
 
 def test_a_losers_call_finishes_first(new_store, gate, hangs):

@@ -16,6 +16,7 @@ from milo_effects import (
     Call,
     Debounce,
     Delay,
+    EffectRegistry,
     Fork,
     Put,
     Race,
@@ -26,7 +27,9 @@ from milo_effects import (
     TakeEvery,
     TakeLatest,
     Timeout,
+    handles,
 )
+from milo_effects.handlers import BUILT_IN
 from milo_effects.runtime import default_workers
 
 
@@ -439,7 +442,7 @@ def test_shutdown_ends_everything(new_store, gate, settle, ended, left, threads)
         forking(),
         cleaning(),
         one(Call(int)),
-        broken(),
+        one(Call(divmod, (1, 0))),
     ]
     tasks = [store.run_saga(saga) for saga in sagas]
     settle(store)
@@ -451,7 +454,7 @@ def test_shutdown_ends_everything(new_store, gate, settle, ended, left, threads)
     assert all(task.done() for task in tasks)
     assert left(store) == {}
     assert threads() == []
-    assert [ended(task) for task in tasks[-2:]] == [0, ValueError]
+    assert [ended(task) for task in tasks[-2:]] == [0, ZeroDivisionError]
     assert {ended(task) for task in tasks[:-2]} == {SagaCancelled}
     assert not any(task._members for task in tasks)
     assert new_store.runtime(store).takers._by_type == {}
@@ -485,10 +488,12 @@ def test_shutdown_waits_for_calls_in_progress(new_store, gate, ended):
         leave.pass_through()
         order.append("call")
 
-    task = store.run_saga(one(Call(block)))
+    cancelled = gate()
+    task = store.run_saga(one(Call(block)), cancelled)
     begun.pass_through()
     down = threading.Thread(target=lambda: (store.shutdown(), order.append("down")))
     down.start()
+    cancelled.pass_through()
     assert order == []
     leave.set()
     down.join(60)
@@ -527,8 +532,8 @@ def test_cleanup_that_takes_too_long_is_closed(
     assert sorted(reports(store)) == [("@@SAGA_CANCELLED",), ("@@SAGA_ERROR", "RuntimeError")]
 
 
-def test_what_closing_starts_is_closed_as_well(new_store, park, quick_shutdown, left):
-    """Cleanup below cleanup below cleanup comes to an end."""
+def test_endless_cleanup_comes_to_an_end(new_store, park, quick_shutdown, left):
+    """Cleanup below cleanup below cleanup is closed as a whole."""
     store = new_store(max_workers=1)
 
     def endless(depth):
@@ -541,6 +546,49 @@ def test_what_closing_starts_is_closed_as_well(new_store, park, quick_shutdown, 
         park(store, endless(0)).cancel()
     store.shutdown()
     assert left(store) == {}
+
+
+def test_what_starts_while_everything_is_closed_is_closed(new_store, settle, gate, quick_shutdown):
+    """A saga forked by a cleanup that was overtaken by the closing never takes a step."""
+    closing, steps = gate(), []
+
+    class LateFork:
+        pass
+
+    @handles(LateFork)
+    def fork_late(effect, context, store):
+        closing.pass_through()
+        return BUILT_IN[Fork](Fork(forked, attached=True), context, store)
+
+    def forked():
+        steps.append(1)
+        yield Delay(3600)
+
+    def late():
+        try:
+            yield Take("NEVER")
+        finally:
+            yield LateFork()
+
+    def first():
+        try:
+            yield Take("NEVER")
+        finally:
+            try:
+                yield Take("NEVER")
+            except GeneratorExit:
+                closing.set()
+                raise
+
+    store = new_store(registry=EffectRegistry(fork_late), max_workers=2)
+    task = store.run_saga(first())
+    settle(store)
+    task.cancel()
+    settle(store)
+    store.run_saga(late())
+    settle(store)
+    store.shutdown()
+    assert steps == []
 
 
 def test_a_saga_forked_in_cleanup_does_not_hold_up_shutdown(new_store, park, ended):

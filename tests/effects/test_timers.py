@@ -19,9 +19,9 @@ def clock():
 def test_callbacks_come_in_the_order_of_their_times(clock, hangs):
     """Equal times in the order in which they were set."""
     order, last = [], threading.Event()
-    for name, seconds in [("c", 0.02), ("a", 0.0), ("b", 0.01)]:
+    for name, seconds in [("c", 0.5), ("a", 0.0), ("b", 0.25)]:
         clock.call_later(seconds, lambda name=name: order.append(name))
-    clock.call_later(0.02, last.set)
+    clock.call_later(0.5, last.set)
     assert last.wait(hangs)
     assert order == ["a", "b", "c"]
 

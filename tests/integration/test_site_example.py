@@ -13,6 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples" / "site"))
 
 import sitegen
+from milo import DefinitionError
 from sitekit.assets import STYLESHEET, linked_files, stylesheet
 from sitekit.discover import INDEX, discover
 from sitekit.errors import BrokenLinks, SiteError
@@ -21,8 +22,6 @@ from sitekit.links import resolve
 from sitekit.parse import Page, parse
 from sitekit.render import render
 from sitekit.write import why_not_writable, write
-
-from milo import DefinitionError
 
 SITEGEN = Path(sitegen.__file__)
 REPOSITORY = SITEGEN.parents[2]

@@ -70,7 +70,7 @@ class EventLoopThread:
             return self._loop
 
     def _start(self) -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
-        loop = asyncio.new_event_loop()
+        loop = Context().run(asyncio.new_event_loop)  # or it keeps the first saga's variables
         thread = BackgroundThread(
             name="milo-event-loop", target=self._work, args=(loop,), daemon=True
         )

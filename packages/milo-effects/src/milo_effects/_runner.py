@@ -364,7 +364,8 @@ class Runner:
         if not task.quiet:
             self.announce(task)
         # Before the lock is taken: what goes away with these may run finalizers.
-        task.generator = task.variables = task.mark = task.since = None
+        task.generator = task.variables = task.mark = task.since = task.stop_waiting = None
+        task.answer = True, None
         with self._lock:
             task.state = TaskState.DONE
             self._alive.discard(task)

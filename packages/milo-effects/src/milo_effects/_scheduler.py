@@ -114,13 +114,16 @@ class Scheduler:
         """What a worker thread does from its start to its end."""
         spare = Context()
         while (task := self._next_task(worker)) is not None:
-            variables = task.variables or spare
-            try:
-                variables.run(self._run, task)
-            except BaseException:  # a fault of the runner itself: the worker must live on
-                _log.critical("running %s failed", task, exc_info=True)
-            if variables is spare and len(spare):
+            self._run_in(task.variables or spare, task)
+            if len(spare):
                 spare = Context()
+            del task  # while it sleeps, a worker keeps nothing of what it ran last
+
+    def _run_in(self, variables: Context, task: SagaTask) -> None:
+        try:
+            variables.run(self._run, task)
+        except BaseException:  # a fault of the runner itself: the worker must live on
+            _log.critical("running %s failed", task, exc_info=True)
 
     def _next_task(self, worker: _Worker) -> SagaTask | None:
         """Finish the slice before, then take the next task, sleeping until there is one."""

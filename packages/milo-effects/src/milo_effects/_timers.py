@@ -129,11 +129,8 @@ class TimerHeap:
 
     def _work(self) -> None:
         while (due := self._next_due()) is not None:
-            for callback in due:
-                try:
-                    callback()
-                except BaseException:  # a plugin's callback; the other timers must go on
-                    _log.exception("timer callback %r raised", callback)
+            _call_all(due)
+            del due  # while it sleeps, the thread keeps nothing of what it has called
 
     def _next_due(self) -> list[Callable[[], object]] | None:
         """Wait for the next timers and take them off the heap; ``None`` when closed."""
@@ -161,3 +158,11 @@ class TimerHeap:
                 due.append(callback.callback)
                 callback.callback = None
         return due
+
+
+def _call_all(due: list[Callable[[], object]]) -> None:
+    for callback in due:
+        try:
+            callback()
+        except BaseException:  # a plugin's callback; the other timers must go on
+            _log.exception("timer callback %r raised", callback)

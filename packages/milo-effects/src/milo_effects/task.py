@@ -223,5 +223,5 @@ class SagaTask(SagaContext):
         return self.state is not TaskState.DONE or bool(self._members)
 
     def _on_cancelled(self) -> None:
-        super()._on_cancelled()
         self.runtime.runner.request_cancel(self)
+        super()._on_cancelled()  # after that: who hears the event finds the saga told
