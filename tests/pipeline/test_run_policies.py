@@ -283,6 +283,17 @@ def test_fail_fast_leaves_what_has_not_begun_pending():
     assert set(result.errors) == {"a"}
 
 
+def test_fail_fast_ends_wherever_the_failure_comes():
+    """While others are being forked, stand in line, run or have ended: the run ends."""
+    for at in range(0, 40, 2):
+        phases = [phase(f"p{i:02}", nothing, parallel=True) for i in range(40)]
+        phases[at] = phase(f"p{at:02}", raising(ValueError("no")), parallel=True)
+        result, _ = run(*phases, fail_fast=True, max_workers=4)
+        assert list(result.errors) == [f"p{at:02}"]
+        assert result.state.current_phase == ""
+        assert set(statuses(result.state).values()) <= {"completed", "failed", "pending"}
+
+
 @pytest.mark.parametrize("options", [{}, {"fail_fast": True}, {"keep_going": True}], ids=str)
 def test_a_failed_pipeline_never_completes(options):
     """Whatever goes on after a failure, no state says anything but failed from there on."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from run_tools import Gate, Watch, nothing, phase, python, run, statuses
 
 from milo_pipeline import Phase, Pipeline
-from milo_pipeline._execution import Completed, Execution
+from milo_pipeline._execution import Completed, Execution, Failed
 
 
 def test_a_phase_starts_the_moment_its_own_dependencies_are_done():
@@ -132,6 +132,26 @@ def test_what_starts_is_decided_by_the_order_alone(graph, random):
         else:
             assert index is None
             end(random.choice(sorted(running)))
+
+
+def test_a_phase_that_ended_without_a_word_has_failed_the_run():
+    """A run whose phase was cancelled by somebody else does not count as done."""
+    execution = Execution(Pipeline("p", phase("a")).plan, fail_fast=False, keep_going=False)
+    execution.settle(execution.next_ready())
+    assert execution.failed
+    assert (execution.results, execution.errors) == ({}, {})
+
+
+def test_a_forked_phase_begins_or_is_given_up():
+    """Whoever asks first has it; one that has begun is still waited for, the other is forgotten."""
+    pipeline = Pipeline("p", *[phase(name, parallel=True) for name in "ab"])
+    execution = Execution(pipeline.plan, fail_fast=True, keep_going=False)
+    execution.running = {0: None, 1: None}
+    assert execution.begins(0)
+    execution.note(0, Failed(ValueError("no")))
+    execution.settle(0)
+    assert list(execution.running) == [0]
+    assert not execution.begins(1)
 
 
 PRINTS_ITS_ORDER = """

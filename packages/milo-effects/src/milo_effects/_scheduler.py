@@ -206,7 +206,11 @@ class _Worker:
     def start(self) -> None:
         try:
             self._thread.start()
-        except RuntimeError:  # the system is out of threads, or the interpreter is ending
+        except RuntimeError as error:
+            # Ctrl-C while ``Thread.start`` waits for the thread can come out like this.
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise error.__context__ from None
+            # The system is out of threads, or the interpreter is ending.
             self._scheduler.lost(self)
 
     def sleep(self) -> None:

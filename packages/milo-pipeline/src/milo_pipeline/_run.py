@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from milo_core import Action, Store
 from milo_effects import SagaCancelled, SagaTask
+from milo_pipeline._interrupts import interrupts_deferred
 from milo_pipeline._saga import Run
 from milo_pipeline.actions import ACTION_TYPES, pipeline_cancelled
 from milo_pipeline.result import PipelineResult, blocked_by
@@ -40,7 +41,7 @@ def run_pipeline(
     store: Store[Any] = Store(events.reduce, None, max_workers=max_workers)
     store.subscribe(events.tell)
     store.subscribe(lambda: set_active_pipeline(store.state))
-    _wait_out(store, store.run_saga(run.saga(), cancel))
+    _wait_out(store, run, cancel)
     if store.state.status == PENDING:  # cancelled before its first step, so it said nothing
         store.dispatch(pipeline_cancelled(time.monotonic()))
     state: PipelineState = store.state
@@ -49,17 +50,21 @@ def run_pipeline(
     )
 
 
-def _wait_out(store: Store[Any], task: SagaTask) -> None:
-    """Block until the run has ended, cancelled or not, and the store has been shut down.
+def _wait_out(store: Store[Any], run: Run, cancel: threading.Event | None) -> None:
+    """Start the run; block until it has ended, cancelled or not, and its store is shut down.
 
     Ctrl-C cancels the run and is raised once running handlers have ended. A second one is
     raised at once and leaves them behind.
     """
+    task: SagaTask | None = None
     try:
+        with interrupts_deferred():  # or one that meets the start of a thread may be lost
+            task = store.run_saga(run.saga(), cancel)
         _wait_for(task)
     except KeyboardInterrupt:
-        task.cancel()
-        _wait_for(task)
+        if task is not None:
+            task.cancel()
+            _wait_for(task)
         store.shutdown()
         raise
     except BaseException:  # the run's own saga has fallen over
