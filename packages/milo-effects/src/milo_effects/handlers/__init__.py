@@ -3,7 +3,8 @@
 _store       Put, Select
 _calls       Call, TryCall, Retry
 _waiting     Delay, Take
-_forking     Fork, TakeEvery, TakeLatest, Debounce
+_forking     Fork
+_watching    TakeEvery, TakeLatest, Debounce
 _combining   Timeout, Race, All
 """
 
@@ -11,9 +12,10 @@ from typing import Final
 
 from milo_effects.handlers._calls import call, retry, try_call
 from milo_effects.handlers._combining import all_of, race, timeout
-from milo_effects.handlers._forking import debounce, fork, take_every, take_latest
+from milo_effects.handlers._forking import fork
 from milo_effects.handlers._store import put, select
 from milo_effects.handlers._waiting import delay, take
+from milo_effects.handlers._watching import debounce, take_every, take_latest
 from milo_effects.registry import Handler, table_of
 
 BUILT_IN: Final[dict[type, Handler]] = table_of(
