@@ -4,10 +4,12 @@
     nox -s lint types imports                the static checks
     nox -s "tests-3.14t(milo-core)"          one package, alone, on one Python
     nox -s integration-3.11 contract-3.11    all packages together
+    nox -s plugin-3.11                       the sample plugin, beside milo-effects
+    nox -s bench-3.11 -- --check             the benchmarks; not part of CI
 
 Sessions that test install wheels built from packages/ and never see the sources.
 A session whose Python is not on this machine is skipped. Arguments after ``--``
-go to pytest.
+go to pytest, or to the benchmarks.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 nox.needs_version = ">=2026.4"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -32,6 +35,7 @@ ROOT = Path(__file__).parent
 PYTHONS = ["3.11", "3.12", "3.13", "3.14", "3.14t"]
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 WHEELS = ROOT / ".nox" / "wheels"
+BENCHMARKS = [ROOT / "benchmarks" / name for name in ("core.py", "effects.py")]
 # Promises of the published interfaces, kept outside this repository.
 CONTRACT = Path(os.environ.get("MILO_CONTRACT", ROOT.parent / "shared" / "contract"))
 
@@ -49,6 +53,10 @@ class Package:
         return f"tests/{self.name.removeprefix('milo-')}"
 
     @property
+    def readme(self) -> str:
+        return str((self.folder / "README.md").relative_to(ROOT))
+
+    @property
     def import_name(self) -> str:
         (source,) = self.folder.glob("src/*/__init__.py")
         return source.parent.name
@@ -57,12 +65,14 @@ class Package:
 def read_package(folder: Path) -> Package:
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
     names = [re.match(r"[\w.-]+", line) for line in project["dependencies"]]
-    siblings = [n.group() for n in names if n and (folder.parent / n.group()).is_dir()]
+    siblings = [n.group() for n in names if n and (ROOT / "packages" / n.group()).is_dir()]
     return Package(folder, project["name"], tuple(siblings))
 
 
 FOLDERS = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
 PACKAGES = {package.name: package for package in map(read_package, FOLDERS)}
+PLUGIN = read_package(ROOT / "examples" / "plugin-http")
+BUILDABLE = PACKAGES | {PLUGIN.name: PLUGIN}
 
 
 def with_siblings(names: Iterable[str]) -> list[str]:
@@ -73,7 +83,7 @@ def with_siblings(names: Iterable[str]) -> list[str]:
         name = waiting.pop()
         if name not in found:
             found.append(name)
-            waiting.extend(PACKAGES[name].siblings)
+            waiting.extend(BUILDABLE[name].siblings)
     return sorted(found)
 
 
@@ -84,7 +94,7 @@ def wheel(session: nox.Session, name: str) -> Path:
     """The wheel of ``name``, built at most once in this run of nox."""
     if name not in _built:
         shutil.rmtree(WHEELS / name, ignore_errors=True)
-        source = str(PACKAGES[name].folder)
+        source = str(BUILDABLE[name].folder)
         build = ["uv", "build", "--quiet", "--wheel", "--out-dir", str(WHEELS / name), source]
         session.run_install(*build, external=True)
         (_built[name],) = (WHEELS / name).glob("*.whl")
@@ -121,7 +131,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Every package, the examples and this file are strictly typed."""
-    install(session, PACKAGES, ["types", "test", "examples", "nox"])
+    install(session, BUILDABLE, ["types", "test", "examples", "nox"])
     session.run("mypy")
 
 
@@ -138,15 +148,22 @@ def imports(session: nox.Session) -> None:
 def tests(session: nox.Session, package: Package) -> None:
     """One package's tests, examples and README on its wheel and declared dependencies alone."""
     install(session, [package.name], ["test"])
-    readme = str((package.folder / "README.md").relative_to(ROOT))
-    pytest(session, "--pyargs", package.tests, package.import_name, readme)
+    pytest(session, "--pyargs", package.tests, package.import_name, package.readme)
 
 
 @nox.session(python=PYTHONS)
 def integration(session: nox.Session) -> None:
     """The wheels of all packages wired together: quickstarts, examples, the command."""
     install(session, PACKAGES, ["test", "examples"])
-    pytest(session, "tests/integration", "examples", "README.md")
+    pytest(session, "tests/integration", "examples/site", "README.md")
+
+
+@nox.session(python=PYTHONS)
+def plugin(session: nox.Session) -> None:
+    """The sample plugin's wheel beside those it declares: its effect is found and works."""
+    install(session, [PLUGIN.name], ["test"])
+    tests = str(PLUGIN.folder.relative_to(ROOT) / "tests")
+    pytest(session, "--pyargs", tests, PLUGIN.import_name, PLUGIN.readme)
 
 
 @nox.session(python=PYTHONS)
@@ -157,3 +174,35 @@ def contract(session: nox.Session) -> None:
     install(session, PACKAGES, ["test"])
     limit = ["-o", "faulthandler_timeout=180", "-o", "faulthandler_exit_on_timeout=true"]
     pytest(session, "-ra", *limit, "-m", "not durable and not tui", str(CONTRACT))
+
+
+@nox.session(python=PYTHONS)
+def bench(session: nox.Session) -> None:
+    """Every benchmark on the wheels of all packages; ``-- --check`` fails on a missed limit."""
+    install(session, PACKAGES, [])
+    arguments = [*measure_peer(session), *session.posargs]
+    missed = []
+    for file in BENCHMARKS:
+        try:
+            session.run("python", str(file), *arguments)
+        except CommandFailed:  # the other files are measured all the same
+            missed.append(file.name)
+    if missed:
+        session.error(f"limits were missed, or could not be measured, in {', '.join(missed)}")
+
+
+def measure_peer(session: nox.Session) -> list[str]:
+    """The argument that puts milo-cli's figures beside ours, if it can be installed here.
+
+    In an environment of its own, because it installs a package ``milo`` as milo-suite does.
+    """
+    figures = Path(session.create_tmp()) / "milo-cli.json"
+    python = str(Path(session.bin) / "python")
+    alone = ["uv", "run", "--quiet", "--isolated", "--no-project", "--python", python]
+    packages = [f"--with={each}" for each in nox.project.dependency_groups(PYPROJECT, "peer")]
+    try:
+        session.run(*alone, *packages, "benchmarks/peer_milo_cli.py", str(figures), external=True)
+    except CommandFailed:
+        session.warn("no figures of milo-cli; for the reason see above (it needs Python 3.14)")
+        return []
+    return ["--peer", str(figures)]

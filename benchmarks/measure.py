@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import gc
+import json
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 TURNS = 5
 
@@ -34,6 +37,31 @@ class Row:
         return self.ratio <= self.limit
 
 
+@dataclass(frozen=True)
+class Peer:
+    """What another library takes for the same rows: a column, without a limit.
+
+    ``turns`` holds, by the name of a row, one figure in the row's unit for each turn, or
+    ``None`` for a turn that did not come to an end.
+    """
+
+    name: str
+    turns: Mapping[str, Sequence[float | None]]
+
+    @classmethod
+    def read(cls, file: Path) -> Peer:
+        return cls(**json.loads(file.read_text()))
+
+    def figure(self, row: str) -> str:
+        """The best turn, and how many of them stalled."""
+        turns = self.turns.get(row, ())
+        ended = [turn for turn in turns if turn is not None]
+        if not ended:
+            return "stalls" if turns else "–"
+        stalled = len(turns) - len(ended)
+        return f"{min(ended):.3f}" + (f" ({stalled} of {len(turns)} stall)" if stalled else "")
+
+
 def best_of(*timed: Callable[[], float], turns: int = TURNS) -> list[float]:
     """The best result of each function, which are called in turn so that noise meets them alike."""
     best = [float("inf")] * len(timed)
@@ -55,24 +83,38 @@ def per_call(work: Callable[[], object], count: int) -> Callable[[], float]:
     return measure
 
 
-def report(title: str, rows: Iterable[Row]) -> bool:
+def report(title: str, rows: Iterable[Row], peer: Peer | None = None) -> bool:
     """Print the table; whether every row keeps its limit."""
     rows = list(rows)
-    build = " free-threaded" if "free-threading" in sys.version else ""
-    print(f"\n{title}, Python {platform.python_version()}{build}, best of {TURNS}\n")
-    print(f"{'':44}{'ours':>10}{'floor':>10}{'ratio':>8}{'limit':>8}")
+    print(f"\n{title}, Python {python()}, best of {TURNS}\n")
+    last = "" if peer is None else f"    {peer.name}"
+    print(f"{'':44}{'ours':>10}{'floor':>10}{'ratio':>8}{'limit':>8}        {last}".rstrip())
     for row in rows:
-        floor = "" if row.floor == 1 else f"{row.floor:.3f}"
-        mark = "" if row.is_met else "  missed"
-        print(
-            f"{f'{row.name} ({row.unit})':44}{row.ours:>10.3f}{floor:>10}"
-            f"{row.ratio:>8.2f}{row.limit:>8.2f}{mark}"
-        )
+        print(_line(row, "" if peer is None else f"    {peer.figure(row.name)}").rstrip())
     return all(row.is_met for row in rows)
+
+
+def _line(row: Row, last: str) -> str:
+    floor = "" if row.floor == 1 else f"{row.floor:.3f}"
+    mark = "" if row.is_met else "  missed"
+    return (
+        f"{f'{row.name} ({row.unit})':44}{row.ours:>10.3f}{floor:>10}"
+        f"{row.ratio:>8.2f}{row.limit:>8.2f}{mark:8}{last}"
+    )
+
+
+def python() -> str:
+    """Which Python this is, as a table's title names it."""
+    build = " free-threaded" if "free-threading" in sys.version else ""
+    return platform.python_version() + build
 
 
 def main(title: str, rows: Callable[[], Iterable[Row]]) -> None:
     """Run one file of benchmarks as a program."""
-    kept = report(title, rows())
-    if "--check" in sys.argv[1:] and not kept:
+    parser = argparse.ArgumentParser(description=f"Measure {title} beside its floors.")
+    parser.add_argument("--check", action="store_true", help="exit with 1 on a missed limit")
+    parser.add_argument("--peer", type=Path, metavar="FILE", help="figures of another library")
+    given = parser.parse_args()
+    kept = report(title, rows(), Peer.read(given.peer) if given.peer else None)
+    if given.check and not kept:
         raise SystemExit(1)

@@ -32,7 +32,7 @@ class FakeRuntime:
         self.notes.append("made")
         return self
 
-    def on_action(self, action, mark):
+    def on_action(self, action):
         self.notes.append(f"on_action {action.type}")
         self.marks.append((action.type, mark))
         return self.wake

@@ -179,6 +179,53 @@ def test_firing_and_replacing_at_the_same_time_never_loses_the_last(new_store, r
     assert run(store, saga()) == "passed"
 
 
+def test_a_timer_that_fires_as_it_is_replaced_starts_nothing(new_store, park, settle, seen):
+    """The clock may have taken the earlier timer when the next one is set."""
+
+    class TooLate:
+        """A clock whose timers can no longer be cancelled."""
+
+        def __init__(self):
+            self.callbacks = []
+
+        def call_later(self, seconds, callback):
+            self.callbacks.append(callback)
+            return self
+
+        def cancel(self):
+            pass
+
+        def pending(self):
+            return 0
+
+        def close(self):
+            pass
+
+    def nothing():
+        return
+        yield
+
+    store, clock = new_store(), TooLate()
+    park(store, nothing())  # makes the runtime
+    new_store.runtime(store).clock = clock
+
+    def save():
+        yield Put(Action("SAVED"))
+
+    def saga():
+        yield Debounce(1, save)
+        yield Debounce(1, save)
+        yield Take("NEVER")
+
+    park(store, saga())
+    saved = []
+    for fire in (*clock.callbacks, clock.callbacks[1]):
+        fire()
+        settle(store)
+        saved.append(len(seen(store, "SAVED")))
+    assert saved == [0, 1, 1]
+
+
 @pytest.mark.parametrize(("seconds", "saga"), [(-1, print), (1, 5)])
 def test_a_malformed_debounce_is_refused_where_it_is_written(seconds, saga):
     """The mistake shows at construction."""

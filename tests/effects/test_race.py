@@ -54,6 +54,51 @@ def test_effects_can_race_without_a_saga_around_them(new_store, run):
     assert run(new_store(), saga()) == "won"
 
 
+@pytest.mark.parametrize(
+    ("sagas", "outcome"),
+    [
+        ({"never": Take("NEVER"), "won": value(1)}, {"won": 1}),
+        ({"late": Delay(0), 2: Take("NEVER")}, {"late": None}),
+        ({("any", "key"): lambda: value("won")}, {("any", "key"): "won"}),
+    ],
+)
+def test_of_a_mapping_the_winners_key_is_sent_back(new_store, run, left, sagas, outcome):
+    """A dict with that key alone tells who won, also when the result is ``None``."""
+    store = new_store()
+
+    def saga():
+        return (yield Race(sagas))
+
+    assert run(store, saga()) == outcome
+    assert left(store) == {}
+
+
+def test_of_a_mapping_the_first_error_is_thrown_as_it_is(new_store, run):
+    """The keys do not matter then."""
+
+    def saga():
+        with pytest.raises(ValueError, match="broken"):
+            yield Race({"broken": broken(), "never": never()})
+        return "went on"
+
+    assert run(new_store(), saga()) == "went on"
+
+
+def test_of_a_mapping_nobody_may_be_left(new_store, park, hangs):
+    """When every contestant was cancelled, the parent is told as with a tuple."""
+    store = new_store()
+
+    def saga():
+        with pytest.raises(ChildCancelledError):
+            yield Race({"only": never()})
+        return "went on"
+
+    task = park(store, saga())
+    (only,) = task._members
+    only.cancel()
+    assert task.result(hangs) == "went on"
+
+
 def test_the_first_error_wins_too(new_store, run, left, reports):
     """It is thrown into the parent, which can catch it; it is not reported besides."""
     store = new_store()
@@ -68,7 +113,7 @@ def test_the_first_error_wins_too(new_store, run, left, reports):
     assert reports(store) == []
 
 
-def test_losers_have_ended_when_the_parent_goes_on(new_store, run):
+def test_losers_have_ended_when_the_parent_goes_on(new_store, park, hangs):
     """They are cancelled and waited for, their cleanup included."""
     store, order = new_store(max_workers=1), []
 
@@ -80,10 +125,12 @@ def test_losers_have_ended_when_the_parent_goes_on(new_store, run):
             order.append(n)
 
     def saga():
-        yield Race((loser(1), value("won"), loser(2)))
+        yield Race((loser(1), Take("GO"), loser(2)))
         return sorted(order)
 
-    assert run(store, saga()) == [1, 2]
+    task = park(store, saga())
+    store.dispatch(Action("GO"))
+    assert task.result(hangs) == [1, 2]
 
 
 def test_what_the_winner_has_forked_lives_on(new_store, run, settle, hangs):
@@ -157,9 +204,25 @@ def test_an_empty_race_is_an_error(new_store, run, sagas):
     assert run(new_store(), saga()) == "went on"
 
 
-@pytest.mark.parametrize("sagas", ["text", 5, None, value(1), (5,), ("text",)])
+@pytest.mark.parametrize(
+    "sagas",
+    [
+        "text",
+        b"text",
+        5,
+        None,
+        value(1),
+        (5,),
+        ("text",),
+        {"a": 5},
+        {never},
+        frozenset([never]),
+        iter([never]),
+        Take("NEVER"),
+    ],
+)
 def test_anything_but_a_tuple_of_sagas_is_an_error(new_store, run, left, sagas):
-    """A lone saga in place of a tuple is a common slip; nothing is started."""
+    """A lone saga in place of a tuple is a common slip, a set has no order; nothing is started."""
     store = new_store()
 
     def saga():

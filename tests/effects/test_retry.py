@@ -1,11 +1,15 @@
 """Retry calls a function until it succeeds or has failed often enough."""
 
 import asyncio
+from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from milo_core import Action
 from milo_effects import Delay, Put, Retry, SagaCancelled, Timeout
+from milo_effects.effects._backoff import jittered_wait
 
 
 class Flaky:
@@ -83,8 +87,113 @@ def test_very_many_attempts_do_not_overflow():
 
 
 def test_the_published_defaults():
-    """Three attempts, exponential from one second up to thirty."""
-    assert Retry(print) == Retry(print, (), {}, 3, "exponential", 1.0, 30.0)
+    """Three attempts, exponential from one second up to thirty, no jitter, all errors."""
+    defaults = Retry(print, (), {}, 3, "exponential", 1.0, 30.0, jitter=0.0, should_retry=None)
+    assert Retry(print) == defaults
+
+
+@given(
+    backoff=st.sampled_from(["exponential", "linear", "fixed"]),
+    base_delay=st.floats(0, 100),
+    max_delay=st.floats(0, 100),
+    jitter=st.floats(0, 1),
+    attempt=st.integers(0, 2000),
+    seed=st.integers(),
+)
+def test_jitter_stays_around_the_planned_wait(
+    backoff, base_delay, max_delay, jitter, attempt, seed
+):
+    """Within that fraction of it, at most ``max_delay`` unless fixed; a seed repeats it."""
+    retry = Retry(print, backoff=backoff, base_delay=base_delay, max_delay=max_delay, jitter=jitter)
+    planned = retry.delay(attempt)
+    wait = jittered_wait(retry, attempt, Random(seed))
+    assert planned * (1 - jitter) <= wait <= planned * (1 + jitter)
+    assert wait <= max(max_delay, base_delay if backoff == "fixed" else 0)
+    assert wait == jittered_wait(retry, attempt, Random(seed))
+
+
+@pytest.mark.parametrize("jitter", [0.25, 1.0])
+def test_jitter_reaches_from_shorter_to_longer(jitter):
+    """A thousand waits of ten seconds spread over the whole range, on both sides."""
+    retry, random = Retry(print, base_delay=10.0, jitter=jitter), Random(1)
+    waits = [jittered_wait(retry, 0, random) for _ in range(1000)]
+    assert min(waits) < 10.0 - 9.5 * jitter
+    assert max(waits) > 10.0 + 9.5 * jitter
+
+
+class Dice(Random):
+    """Chance that always picks the least, and remembers between what."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def uniform(self, least, most):
+        self.asked.append((least, most))
+        return least
+
+
+@pytest.mark.parametrize(("jitter", "asked"), [(1.0, [(0.0, 2.0)] * 2), (0.0, [])])
+def test_chance_comes_from_the_runtime(new_store, run, jitter, asked):
+    """Whoever controls ``runtime.random`` controls the waits; without jitter it is not asked."""
+    store, flaky = new_store(), Flaky(2)
+    run(store, one(Delay(0)))
+    dice = new_store.runtime(store).random = Dice()
+    base_delay = 3600.0 * jitter
+    retry = Retry(flaky, base_delay=base_delay, max_delay=7200.0, jitter=jitter)
+    assert run(store, one(retry)) == "done"
+    assert dice.asked == asked
+
+
+@pytest.mark.parametrize("kind", ["plain", "async"])
+def test_an_error_not_worth_a_retry_is_thrown_at_once(new_store, run, kind):
+    """``should_retry`` sees each error in turn; at its first no, that error is thrown."""
+    flaky, seen = Flaky(10), []
+
+    def should_retry(error):
+        seen.append(str(error))
+        return len(seen) < 3
+
+    def saga():
+        fn = flaky if kind == "plain" else flaky.later
+        with pytest.raises(ValueError, match="failure 3"):
+            yield Retry(fn, max_attempts=9, base_delay=0.0, should_retry=should_retry)
+        return "went on"
+
+    assert run(new_store(), saga()) == "went on"
+    assert seen == ["failure 1", "failure 2", "failure 3"]
+    assert flaky.calls == 3
+
+
+def test_the_last_error_is_thrown_unasked(new_store, run):
+    """After the last attempt there is nothing to decide."""
+    seen = []
+
+    def saga():
+        with pytest.raises(ValueError, match="failure 2"):
+            yield Retry(Flaky(9), max_attempts=2, base_delay=0.0, should_retry=decide)
+        return "went on"
+
+    def decide(error):
+        seen.append(str(error))
+        return True
+
+    assert run(new_store(), saga()) == "went on"
+    assert seen == ["failure 1"]
+
+
+def test_an_error_in_the_decision_is_thrown_with_the_first_as_context(new_store, run):
+    """Neither of the two is lost."""
+
+    def decide(error):
+        raise LookupError("undecided")
+
+    def saga():
+        with pytest.raises(LookupError, match="undecided") as caught:
+            yield Retry(Flaky(9), base_delay=0.0, should_retry=decide)
+        return str(caught.value.__context__)
+
+    assert run(new_store(), saga()) == "failure 1"
 
 
 def test_it_waits_between_attempts_without_a_worker(new_store, run, hangs, gate):
@@ -163,9 +272,25 @@ def test_a_timeout_ends_a_backoff(new_store, run, left, all_ended):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"max_attempts": 0}, {"backoff": "cubic"}, {"base_delay": -1}, {"max_delay": -1}]
+    "wrong",
+    [
+        {"max_attempts": 0},
+        {"backoff": "cubic"},
+        {"base_delay": -1},
+        {"max_delay": -1},
+        {"jitter": -0.1},
+        {"jitter": 1.1},
+        {"jitter": "0.5"},
+        {"jitter": float("nan")},
+    ],
 )
 def test_an_impossible_retry_is_refused_where_it_is_written(wrong):
     """The mistake shows at construction."""
     with pytest.raises(ValueError, match="Retry"):
         Retry(print, **wrong)
+
+
+def test_a_decision_that_is_no_function_is_refused_where_it_is_written():
+    """A class of errors in a tuple, as in ``except``, is a likely slip."""
+    with pytest.raises(TypeError, match=r"Retry\(should_retry=...\) takes a function"):
+        Retry(print, should_retry=(ValueError,))

@@ -7,7 +7,21 @@ import time
 import pytest
 
 from milo_core import Action, StateError
-from milo_effects import All, Call, Delay, Fork, Put, Race, Retry, SagaCancelled, Take, Timeout
+from milo_effects import (
+    All,
+    Call,
+    Delay,
+    Fork,
+    Limit,
+    Put,
+    Race,
+    Retry,
+    SagaCancelled,
+    Semaphore,
+    Supervise,
+    Take,
+    Timeout,
+)
 
 
 def one(effect):
@@ -34,6 +48,11 @@ async def at_once():
         (Race((quick, Delay(60))), "quick"),
         (Timeout(Call(int), 60), 0),
         (quick, "quick"),
+        (All({"a": quick, "b": Timeout(quick, 50)}), {"a": "quick", "b": "quick"}),
+        (All((Timeout(quick, 50),) * 5, limit=2), ("quick",) * 5),
+        (Race({"a": Timeout(Take("NEVER"), 50), "b": quick}), {"b": "quick"}),
+        (Limit(Semaphore(1), Timeout(quick, 50)), "quick"),
+        (Supervise(quick), "quick"),
     ],
 )
 def test_what_ends_in_time_is_as_without_it(new_store, run, left, effect, value):
@@ -53,6 +72,11 @@ def forever():
         yield Delay(0.001)
 
 
+def broken():
+    yield Delay(0)
+    raise LookupError("broken")
+
+
 async def sleeping():
     await asyncio.Event().wait()
 
@@ -67,6 +91,12 @@ async def sleeping():
         Race((Delay(60), Take("NEVER"))),
         Retry(lambda: 1 / 0, base_delay=60.0, max_delay=60.0),
         Timeout(Delay(60), 50),
+        Timeout(Timeout(Timeout(Take("NEVER"), 40), 50), 60),
+        All({"a": Timeout(Delay(60), 50), "b": Race({"c": Timeout(forever, 50)})}),
+        All((Delay(60), Take("NEVER"), forever), limit=1),
+        Limit(Semaphore(1), Take("NEVER")),
+        Supervise(forever),
+        Supervise(broken, base_delay=60.0, max_delay=60.0),
         forever,
     ],
 )
@@ -77,6 +107,38 @@ def test_what_takes_too_long_is_cancelled(new_store, run, all_ended, left, effec
     def saga():
         with pytest.raises(TimeoutError, match=r"Effect timed out after 0\.01s"):
             yield Timeout(effect, 0.01)
+        return "went on"
+
+    assert run(store, saga()) == "went on"
+    all_ended(store)
+    assert left(store) == {}
+
+
+def test_an_inner_limit_ends_its_side_alone(new_store, run, all_ended, left):
+    """Of nested limits the one that passes throws where it stands; the others do not."""
+    store = new_store(max_workers=1)
+
+    def patient():
+        with pytest.raises(TimeoutError, match=r"0\.01s"):
+            yield Timeout(Take("NEVER"), 0.01)
+        return (yield Delay(0))
+
+    def saga():
+        return (yield Timeout(All({"a": patient, "b": Timeout(quick, 60)}), 60))
+
+    assert run(store, saga()) == {"a": None, "b": "quick"}
+    all_ended(store)
+    assert left(store) == {}
+
+
+@pytest.mark.parametrize("around", [lambda each: All({"a": each}), lambda each: Race((each,))])
+def test_an_inner_limit_can_decide_what_is_around_it(new_store, run, all_ended, left, around):
+    """Its ``TimeoutError`` is an error like any other for ``All`` and ``Race``."""
+    store = new_store(max_workers=1)
+
+    def saga():
+        with pytest.raises(TimeoutError, match=r"0\.01s"):
+            yield Timeout(around(Timeout(Take("NEVER"), 0.01)), 60)
         return "went on"
 
     assert run(store, saga()) == "went on"
@@ -341,6 +403,24 @@ def test_cancelled_meanwhile_the_saga_waits_for_the_call_or_the_time(new_store, 
     task.cancel()
     assert ended(task) is SagaCancelled
     assert not blocked.left.is_set()
+
+
+def test_cancelled_before_the_time_has_begun_nothing_of_it_is_left(new_store, ended, gate, left):
+    """On a pool of one, a saga that is cancelled as it yields its timeout: it never starts."""
+    store, begun, told, started = new_store(max_workers=1), gate(), gate(), []
+
+    def saga():
+        begun.set()
+        told.pass_through()
+        yield Timeout(Call(started.append, (1,)), 60)
+
+    task = store.run_saga(saga())
+    begun.pass_through()
+    task.cancel()
+    told.set()
+    assert ended(task) is SagaCancelled
+    assert started == []
+    assert left(store) == {}
 
 
 def test_an_error_in_late_cleanup_is_reported(new_store, run, all_ended, reports):

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from milo_core.actions import Action
 from milo_core.errors import MissingPluginError, PluginError
+from milo_core.journal import Journal, Mark
 from milo_core.plugins import plugin_group
 
 RUNTIME_GROUP: Final = "milo.runtime"
@@ -37,6 +38,13 @@ class StorePort(Protocol):
         """Send ``action`` through middleware and reducer."""
 
 
+class Awaited(Protocol):
+    """The types of action that somebody waits for."""
+
+    def __contains__(self, action_type: str, /) -> bool:
+        """Asked under the store's lock, for every action."""
+
+
 @dataclass(frozen=True, slots=True)
 class RuntimeHost:
     """What a store gives its runtime.
@@ -45,9 +53,12 @@ class RuntimeHost:
         store: reading and dispatching.
         lock: the store's own lock, re-entrant; ``Runtime.on_action`` is called with it held,
             so whatever else touches the same data holds it too.
-        put: dispatch an action and hand ``mark`` to the ``on_action`` call that this very
-            action causes, on the way through any middleware: to the first one, if
-            middleware passes on several actions for it.
+        put: dispatch an action and open ``mark`` behind it, under the lock: behind the first
+            one, if middleware passes on several actions for it, and where the put began, if
+            it passes on none.
+        journal: where marks are opened.
+        listen_for: say for which types of action ``Runtime.on_action`` is to be called. The
+            container is asked at every dispatch, under the lock, and may change.
         max_workers: how many threads may run sagas; ``None`` leaves it to the runtime.
         on_pool_pressure: see ``Store``.
         pool_pressure_threshold: see ``Store``.
@@ -55,7 +66,9 @@ class RuntimeHost:
 
     store: StorePort
     lock: threading.RLock
-    put: Callable[[Action, object], None]
+    put: Callable[[Action, Mark], None]
+    journal: Journal
+    listen_for: Callable[[Awaited], None]
     max_workers: int | None
     on_pool_pressure: PressureCallback | None
     pool_pressure_threshold: float
@@ -68,7 +81,7 @@ class Runtime(Protocol):
     def active(self) -> int:
         """How many pieces of work run or are queued; waiting sagas are not counted."""
 
-    def on_action(self, action: Action, mark: object) -> Callable[[], None] | None:
+    def on_action(self, action: Action) -> Callable[[], None] | None:
         """Wake what waits for ``action``; called under the store's lock, in order of dispatch.
 
         What is returned is called once the lock is released.

@@ -3,7 +3,7 @@
 What happens in ``dispatch``, in this order (DESIGN §3):
 
     middleware
-    under the lock:   reducer → recording → state → view → matching of waiting sagas
+    under the lock:   reducer → recording → state → view → journal → matching of waiting sagas
     then, outside it: listeners → sagas → commands → quit flag
 """
 
@@ -23,11 +23,14 @@ from milo_core._arguments import (
     middleware_layers,
     recording_path,
 )
+from milo_core._sharing import share
 from milo_core.actions import INIT, Action
 from milo_core.errors import StateError
+from milo_core.journal import Journal, Mark
 from milo_core.recording import Recorder
 from milo_core.results import Outcome, Quit, ReducerResult, ViewState, unwrap
 from milo_core.runtime import (
+    Awaited,
     PressureCallback,
     Runtime,
     RuntimeFactory,
@@ -95,6 +98,8 @@ class Store(Generic[State]):
         self._reducer = reducer
         self._state = initial_state
         self._lock = threading.RLock()
+        self._acquire, self._release = self._lock.acquire, self._lock.release
+        self._holds_lock = _ownership(self._lock)
         self._view: ViewState | None = None
         self._exit_code: int | None = None
         self._recorder = None if record is False else Recorder(recording_path(record))
@@ -103,15 +108,26 @@ class Store(Generic[State]):
         self._runtime: Runtime | None = None
         self._make_runtime = runtime
         self._closed = False
-        self._marks: dict[int, object] = {}
-        self._host = RuntimeHost(
-            self, self._lock, self._put, max_workers, on_pool_pressure, pool_pressure_threshold
-        )
-        self._chain: Dispatch = self._commit
-        for layer in reversed(middleware_layers(middleware)):
+        self._journal = Journal()
+        self._awaited: Awaited = frozenset[str]()
+        self._marks: dict[int, Mark] = {}
+        layers = middleware_layers(middleware)
+        self._entry = self._enter if layers else self._commit
+        self._chain: Dispatch = self._commit_behind
+        for layer in reversed(layers):
             self._chain = apply_layer(layer, self._chain, self.get_state)
-        self._has_middleware = self._chain != self._commit
-        self._entry = self._enter if self._has_middleware else self._chain
+        self._host = RuntimeHost(
+            store=self,
+            lock=self._lock,
+            put=self._put_through if layers else self._commit,
+            journal=self._journal,
+            listen_for=self._listen_for,
+            max_workers=max_workers,
+            on_pool_pressure=on_pool_pressure,
+            pool_pressure_threshold=pool_pressure_threshold,
+        )
+        share(self, self._journal, self._host.put, self._entry)
+        share(self._acquire, self._release, self._holds_lock)
         self.dispatch(Action(INIT))
 
     # What people read
@@ -261,41 +277,55 @@ class Store(Generic[State]):
 
     # How a dispatch goes
 
-    def _commit(self, action: Action, mark: object = None) -> None:
-        """The innermost dispatch: everything behind the middleware."""
-        if action.__class__ is not Action and not isinstance(action, Action):
+    def _commit(self, action: Action, mark: Mark | None = None) -> None:
+        """The innermost dispatch: everything behind the middleware.
+
+        This is the store's hot path. The lock is taken by hand because ``with`` costs a
+        third more, and inside ``try``, so that a Ctrl-C as it is taken leaves it free.
+        """
+        if type(action) is not Action and not isinstance(action, Action):
             _refuse_other(action)
-        outcome: Outcome | None = None
-        wake: Callable[[], None] | None = None
-        if self._lock._is_owned():  # type: ignore[attr-defined]  # _holds, without the call
+        if self._holds_lock():
             _refuse_nested(action)
-        with self._lock:
+        wake: Callable[[], None] | None = None
+        outcome: Outcome | None = None
+        try:
+            self._acquire()
             try:
                 answer = self._reducer(self._state, action)
             except Exception as cause:  # foreign code; goes to whoever dispatched
                 raise _reducer_error(cause, action) from cause
-            if answer.__class__ in _ANSWERS:
-                outcome = unwrap(answer)
-                if (outcome.sagas or outcome.cmds) and not self._closed:
-                    self._need_runtime()
+            if type(answer) in _ANSWERS:
+                outcome = self._open(answer)
                 answer = outcome.state
             if self._recorder is not None:
                 self._recorder.record(action)
             self._state = answer
             if outcome is not None and outcome.view is not None:
                 self._view = outcome.view
-            if self._runtime is not None:
-                if self._marks:
-                    mark = self._marks.pop(threading.get_ident(), mark)
-                wake = self._runtime.on_action(action, mark)
+            if mark is not self._journal.expects:
+                self._journal.note(action, mark)
+            if action.type in self._awaited:
+                wake = self._need_runtime().on_action(action)
+        finally:
+            try:
+                self._release()
+            except RuntimeError:
+                _log.debug("Ctrl-C came while this thread waited for the store's lock")
         if wake is not None:
             wake()
-        try:
+        if outcome is None:
             if self._listeners:
                 self._tell(self._listeners)
-        finally:
-            if outcome is not None:
-                self._follow_up(outcome)
+        else:
+            self._follow_up(outcome)
+
+    def _open(self, answer: Any) -> Outcome:
+        """What a reducer's ``ReducerResult`` or ``Quit`` asks for, before the state changes."""
+        outcome = unwrap(answer)
+        if (outcome.sagas or outcome.cmds) and not self._closed:
+            self._need_runtime()
+        return outcome
 
     def _tell(self, listeners: tuple[_Subscription, ...]) -> None:
         with self._turn:
@@ -306,9 +336,14 @@ class Store(Generic[State]):
                     _log.exception("listener %r raised", subscription.listener)
 
     def _follow_up(self, outcome: Outcome) -> None:
+        """Listeners, sagas, commands, quit flag: each also when what came before it raised."""
         try:
-            if outcome.sagas or outcome.cmds:
-                self._start(outcome)
+            try:
+                if self._listeners:
+                    self._tell(self._listeners)
+            finally:
+                if outcome.sagas or outcome.cmds:
+                    self._start(outcome)
         finally:
             if outcome.quit_code is not None:
                 self._exit_code = outcome.quit_code
@@ -323,6 +358,10 @@ class Store(Generic[State]):
         else:
             self._need_runtime().start(outcome.sagas, outcome.cmds)
 
+    def _commit_behind(self, action: Action) -> None:
+        """The innermost dispatch of a store with middleware: the first that a put causes."""
+        self._commit(action, self._marks.pop(threading.get_ident(), None))
+
     def _enter(self, action: Action) -> None:
         """Dispatch through middleware; what middleware itself dispatches takes no put's mark."""
         thread = threading.get_ident()
@@ -333,20 +372,24 @@ class Store(Generic[State]):
             if mark is not None:
                 self._marks[thread] = mark
 
-    def _put(self, action: Action, mark: object) -> None:
-        """Dispatch for a saga: ``mark`` reaches the ``on_action`` of this action only.
+    def _put_through(self, action: Action, mark: Mark) -> None:
+        """Dispatch for a saga through middleware, which passes on actions but no marks.
 
-        Middleware passes on actions, not marks, so behind it the mark is found by thread.
+        So behind it the mark is found by thread. For the time before that it is open already,
+        which is all it gets if no action comes through.
         """
-        if not self._has_middleware:
-            self._commit(action, mark)
-            return
         thread = threading.get_ident()
-        self._marks[thread] = mark
+        with self._lock:
+            self._journal.open(mark)
+            self._marks[thread] = mark
         try:
             self._chain(action)
         finally:
             self._marks.pop(thread, None)
+
+    def _listen_for(self, awaited: Awaited) -> None:
+        with self._lock:
+            self._awaited = awaited
 
     def _need_runtime(self) -> Runtime:
         if self._runtime is None:
@@ -367,10 +410,13 @@ class _Subscription:
         self.listener = listener
 
 
+def _ownership(lock: threading.RLock) -> Callable[[], bool]:
+    """What tells whether the calling thread holds ``lock``; ``threading.Condition`` asks it, too."""
+    return lock._is_owned  # type: ignore[attr-defined, no-any-return]
+
+
 def _holds(lock: threading.RLock) -> bool:
-    """Whether the calling thread holds ``lock``. What ``threading.Condition`` asks, too."""
-    owned: bool = lock._is_owned()  # type: ignore[attr-defined]
-    return owned
+    return _ownership(lock)()
 
 
 def _refuse_nested(action: Action) -> NoReturn:

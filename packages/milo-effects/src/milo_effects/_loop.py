@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from milo_core import StateError
 from milo_effects._threads import BackgroundThread
@@ -16,6 +16,19 @@ from milo_effects._threads import BackgroundThread
 _log = logging.getLogger(__name__)
 
 Ended: TypeAlias = Callable[[Any, BaseException | None], None]
+
+
+class CoroutineRunner(Protocol):
+    """Where a runtime runs coroutines."""
+
+    def run(self, coroutine: Coroutine[Any, Any, Any], ended: Ended) -> Callable[[], None]:
+        """Run ``coroutine``, call ``ended(result, error)`` then; returns how to cancel it."""
+
+    def is_current(self) -> bool:
+        """Whether the caller is inside a coroutine that runs here."""
+
+    def close(self) -> None:
+        """Cancel what runs and wait for it to end."""
 
 
 class EventLoopThread:

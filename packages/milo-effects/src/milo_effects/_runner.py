@@ -9,34 +9,49 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Generator
-from contextvars import copy_context
+from collections.abc import Callable, Generator
+from contextvars import Context, copy_context
 from inspect import GEN_CREATED, getgeneratorstate
+from itertools import repeat
 from types import GeneratorType
 from typing import Any, TypeAlias
 
 from milo_core import Action, StateError
+from milo_core._sharing import share
 from milo_core.actions import SAGA_CANCELLED, SAGA_ERROR
 from milo_core.runtime import StorePort
+from milo_effects._locking import give_way, wait_for
 from milo_effects._scheduler import Scheduler, Wake
-from milo_effects._timers import Clock
 from milo_effects.context import SagaContext, descendants
-from milo_effects.errors import HandlerError, SagaCancelled
-from milo_effects.registry import EffectRegistry
-from milo_effects.results import CONT, NEXT, SEND, THROW, WAIT, WINDING_DOWN, EffectResult, Start
-from milo_effects.task import Cancelling, OnDone, SagaTask, TaskState
+from milo_effects.errors import HandlerError, ResumedTwiceError, SagaCancelled
+from milo_effects.registry import KEEPS_MARK, EffectRegistry, Handler
+from milo_effects.results import (
+    CONT,
+    NEXT,
+    SEND,
+    THROW,
+    WAIT,
+    WINDING_DOWN,
+    Cancel,
+    EffectResult,
+    Start,
+    Wait,
+)
+from milo_effects.task import FOLLOW, Cancelling, OnDone, SagaTask, TaskState
 
 _log = logging.getLogger(__name__)
 
-Answer: TypeAlias = tuple[bool, Any]
-"""What a step begins with: whether to send or to throw, and what."""
+SchedulerFactory: TypeAlias = Callable[[Callable[[SagaTask, Context], None], int], Scheduler]
 
-SLICE = 500
-"""How many effects a saga may have carried out in a row before others get their turn."""
-
+# Read in the hot loop, where a global costs less than an attribute of a class.
 _NO = Cancelling.NO
 _DELIVERED = Cancelling.DELIVERED
+_REQUESTED = Cancelling.REQUESTED
+_WINDING_DOWN = Cancelling.WINDING_DOWN
+_CLOSING = Cancelling.CLOSING
+_RUNNING = TaskState.RUNNING
 _PARKED = TaskState.PARKED
+_DONE = TaskState.DONE
 
 
 class Runner:
@@ -45,16 +60,19 @@ class Runner:
     Args:
         store: what handlers are given.
         registry: effect type to handler.
-        clock: the time that sagas live by.
         max_workers: see ``Scheduler``.
+        scheduler: what queues ready tasks and runs them.
     """
 
     def __init__(
-        self, store: StorePort, registry: EffectRegistry, clock: Clock, max_workers: int
+        self,
+        store: StorePort,
+        registry: EffectRegistry,
+        max_workers: int,
+        scheduler: SchedulerFactory = Scheduler,
     ) -> None:
         self.store = store
-        self.clock = clock
-        self.scheduler = Scheduler(self._run_slice, max_workers)
+        self.scheduler = scheduler(self._run_slice, max_workers)
         self._registry = registry
         self._lock = self.scheduler.lock
         self._alive: set[SagaTask] = set()
@@ -65,6 +83,7 @@ class Runner:
         self._cleanup_is_over = False
         self._spared = 0
         """How many tasks ``wait_ended`` does not wait for, besides stuck ones."""
+        share(self, self.scheduler, self._alive)
 
     # Starting
 
@@ -76,7 +95,7 @@ class Runner:
         with self._lock:
             self._alive.add(task)
             if self._cleanup_is_over:
-                task.cancelling = Cancelling.CLOSING
+                task.cancelling = _CLOSING
             wake = self.scheduler.push(task, first=first)
         if parent is not None and parent.is_cancelled:
             task.cancel_tree()
@@ -91,55 +110,65 @@ class Runner:
 
     # From outside a task
 
-    def resume(self, task: SagaTask, token: object, answer: Answer) -> Wake | None:
-        """End the wait that ``token`` stands for, and queue the task; too late, do nothing.
+    def resume(self, wait: Wait, ok: bool, value: Any) -> Wake | None:
+        """End ``wait`` with a value or an error, and queue its task; too late, do nothing.
 
-        What is returned must be called once no lock is held.
+        What is returned must be called once no lock is held. If the wait is only beginning,
+        its worker goes on with the answer itself.
         """
+        task = wait.task
+        give_way(self._lock)
         with self._lock:
-            if task.waiting is not token:
+            if task.waiting is not wait:
                 _log.debug("late answer to %s dropped", task, extra={"milo_saga_id": task.saga_id})
                 return None
             task.waiting = None
-            task.answer = answer
-            return self.scheduler.push(task) if task.state is _PARKED else None
+            task.given = wait
+            task.ok = ok
+            task.value = value
+            return self.scheduler.push(task) if task.state == _PARKED else None
+
+    def resume_strictly(self, wait: Started, ok: bool, value: Any) -> Wake | None:
+        """As ``resume``, for waits of which a second answer is a mistake."""
+        task = wait.task
+        with self._lock:
+            if wait.is_over and not wait.is_stopped:
+                error = ResumedTwiceError(wait.effect, value)
+                if task.given is not wait:
+                    raise error
+                task.ok, task.value = False, error
+                return None
+            wait.is_over = True
+        return self.resume(wait, ok, value)
 
     def request_cancel(self, task: SagaTask) -> None:
         """Have ``SagaCancelled`` thrown into the task's saga as soon as it can be."""
-        with self._lock:
-            wake = None
-            if task.state is not TaskState.DONE and task.cancelling is _NO:
-                wake = self._rouse(task, Cancelling.REQUESTED)
-        if wake is not None:
-            wake()
+        self._rouse(task, _REQUESTED)
 
     def close_all(self) -> None:
         """Have every generator closed as soon as a worker has a hand free, also later ones."""
         with self._lock:
             self._cleanup_is_over = True
         for task in self.alive():
-            self._close(task)
+            self._rouse(task, _CLOSING)
 
-    def _close(self, task: SagaTask) -> None:
+    def _rouse(self, task: SagaTask, stage: int) -> None:
+        """Tell a task, and queue it if it waits; while it runs, its worker looks."""
+        wake: Wake | None = None
+        give_way(self._lock)
         with self._lock:
-            wake = None
-            if task.state is not TaskState.DONE:
-                wake = self._rouse(task, Cancelling.CLOSING)
+            if task.state != _DONE and (task.cancelling == _NO or stage == _CLOSING):
+                task.cancelling = stage
+                if task.state == _PARKED:
+                    wake = self.scheduler.push(task)
         if wake is not None:
             wake()
-
-    def _rouse(self, task: SagaTask, stage: Cancelling) -> Wake | None:
-        """Tell a task, and queue it if it waits; while a wait begins, its worker looks."""
-        task.cancelling = stage
-        if task.state is _PARKED and task.stop_waiting is not None:
-            return self.scheduler.push(task)
-        return None
 
     def set_aside(self, context: SagaContext) -> None:
         """Give up the workers on which tasks in ``context`` are busy (see ``Timeout``)."""
         tasks = [each for each in descendants(context) if isinstance(each, SagaTask)]
         with self._lock:
-            busy = [task for task in tasks if task.state is TaskState.RUNNING]
+            busy = [task for task in tasks if task.state == _RUNNING]
             self._stuck.update(busy)
             wake = self.scheduler.set_aside(busy)
             self._few_left.notify_all()
@@ -184,53 +213,60 @@ class Runner:
 
     # On a worker
 
-    def _run_slice(self, task: SagaTask) -> None:
+    def _run_slice(self, task: SagaTask, variables: Context) -> None:
         """Give the task its turn. Whatever goes wrong here, the task ends and can be waited for."""
         try:
-            self._step(task)
+            self._step(task, variables)
         except BaseException as fault:  # ours, or of foreign code where we call none on purpose
             _log.critical("running saga %s failed", task.saga_id, exc_info=True)
-            if task.state is TaskState.RUNNING:
-                self._finish(task, None, fault)
+            if task.state == _RUNNING:
+                self._finish(task, False, fault)
 
-    def _step(self, task: SagaTask) -> None:
+    def _step(self, task: SagaTask, variables: Context) -> None:
         """Step the task until it waits, ends, or has had its turn."""
-        if task.cancelling is not _NO and not self._settle_cancelling(task):
-            return None
-        if task.generator.__class__ is not GeneratorType and not self._make_generator(task):
-            return None
+        if task.cancelling > _DELIVERED and not self._settle_cancelling(task):
+            return
+        if type(task.generator) is not GeneratorType and not self._make_generator(task):
+            return
         send, throw = task.generator.send, task.generator.throw
         table, find, store = self._registry.table, self._registry.find, self.store
-        ok, value = task.answer
-        for _ in range(SLICE):
+        task.given = None
+        step = send if task.ok else throw
+        value = task.value
+        handler: Handler | None = None
+        follow, delivered = FOLLOW, _DELIVERED
+        for _ in repeat(None, self.scheduler.slice_length):
             try:
-                effect = send(value) if ok else throw(value)
+                effect = step(value)
             except StopIteration as end:
-                return self._finish(task, end.value, None)
+                self._finish(task, True, end.value)
+                return
             except BaseException as error:  # the saga has failed; dispatched or handed on
-                return self._finish(task, None, error)
-            task.since, task.mark = task.mark, None
+                self._finish(task, False, _without_our_frame(error))
+                return
+            before = handler
             try:
-                handler = table.get(effect.__class__) or find(effect)
-                result = handler(effect, task, store)
+                try:
+                    handler = table[type(effect)]
+                except KeyError:
+                    handler = find(effect)
+                value = handler(effect, task, store)
             except BaseException as error:  # foreign code has failed; the saga may catch it
-                ok, value = False, error
+                step, value = throw, error
             else:
-                if result.__class__ is not EffectResult:
-                    ok, value = False, HandlerError(effect, result)
-                elif result.action == SEND:
-                    ok, value = True, result.value
-                elif result.action == WAIT:
-                    if self._park(task, effect, result.start):
-                        return None
-                    ok, value = task.answer
-                else:
-                    ok, value = _plain_answer(effect, result)
-            if task.cancelling is not _NO and task.cancelling is not _DELIVERED:
+                step = send
+                if value is follow:
+                    if not self._follow(task, effect, before, variables):
+                        return
+                    step, value = send if task.ok else throw, task.value
+                    continue
+            if task.cancelling > delivered:
                 if not self._settle_cancelling(task):
-                    return None
-                ok, value = task.answer
-        return self._requeue(task, (ok, value))
+                    return
+                step, value = throw, task.value
+        if not getattr(handler, KEEPS_MARK, False):
+            task.close_mark()
+        self._requeue(task, step is not throw, value, variables)
 
     def _make_generator(self, task: SagaTask) -> bool:
         """Turn a function that returns a saga into the saga; whether there is one to step."""
@@ -240,60 +276,84 @@ class Runner:
         try:
             made = source()
         except BaseException as error:  # foreign code; the saga has failed before it began
-            self._finish(task, None, error)
+            self._finish(task, False, error)
             return False
         if not isinstance(made, Generator):
-            self._finish(task, None, not_a_saga(source, made))
+            self._finish(task, False, not_a_saga(source, made))
             return False
         task.generator = made
         return True
 
-    def _park(self, task: SagaTask, effect: object, start: Start | None) -> bool:
-        """Begin waiting; ``False`` if there is an answer or a cancellation to go on with.
+    def _follow(
+        self, task: SagaTask, effect: object, before: Handler | None, variables: Context
+    ) -> bool:
+        """Do as a handler has said; whether there is an answer to go on with.
 
-        The task counts as parked before ``start`` is called, so it may be resumed, and run
-        by another worker, while ``start`` is still at work here.
+        ``before`` handled the effect before this one, if that was in the same turn.
         """
-        if start is None:
-            task.answer = False, HandlerError(effect, "EffectResult.wait without a start function")
+        mark = task.mark
+        if mark is not None and (before is None or getattr(before, KEEPS_MARK, False)):
+            task.since = mark.node
+        answered = self._answer(task, effect, variables)
+        if not answered:
             return False
-        token = Token(self, task)
-        _keep_variables(task)
-        task.stop_waiting = None
-        task.waiting = token
-        task.state = _PARKED
-        try:
-            stop = start(token)
-        except BaseException as error:  # foreign code; goes to the saga unless it was resumed
-            return self._start_failed(task, token, error)
-        if not callable(stop):
-            return self._start_failed(task, token, HandlerError(effect, stop, by_start=True))
-        with self._lock:
-            if task.waiting is not token:
-                return True
-            task.stop_waiting = stop
-            _journal, task.since = task.since, None  # it would grow for as long as this waits
-            if task.cancelling is _NO or task.cancelling is _DELIVERED:
-                self._stuck.discard(task)
-                return True
-            task.state = TaskState.RUNNING
-        return False
+        task.close_mark()
+        if task.cancelling > _DELIVERED and not self._settle_cancelling(task):
+            return False
+        task.given = None  # what comes now is received, whoever cancels from here on
+        return True
 
-    def _start_failed(self, task: SagaTask, token: object, error: BaseException) -> bool:
+    def _answer(self, task: SagaTask, effect: object, variables: Context) -> bool:
+        """Leave an answer with the task, or park it; whether there is one."""
+        reply, task.reply = task.reply, None
+        if isinstance(reply, EffectResult):
+            if reply.action != WAIT:
+                task.ok, task.value = _plain_answer(effect, reply)
+                return True
+            if reply.start is None:
+                task.ok = False
+                task.value = HandlerError(effect, "EffectResult.wait without a start function")
+                return True
+            reply = Started(effect, reply.start)
+        assert isinstance(reply, Wait)
+        return not self._park(task, reply, variables)
+
+    def _park(self, task: SagaTask, wait: Wait, variables: Context) -> bool:
+        """Begin to wait; ``False`` if there is an answer or a cancellation to go on with."""
+        lock = self._lock
+        wait.task = task
+        task.waiting = wait
+        try:
+            wait.begin()
+        except BaseException as error:  # foreign code; goes to the saga unless it was resumed
+            return self._begin_failed(task, wait, error)
+        _keep_variables(task, variables)
+        task.close_mark()  # the journal would grow for as long as this waits
+        lock.acquire(False) or wait_for(lock)
+        try:
+            if task.waiting is None or task.cancelling > _DELIVERED:
+                return False
+            task.state = _PARKED
+            if self._stuck:
+                self._stuck.discard(task)
+            return True
+        finally:
+            lock.release()
+
+    def _begin_failed(self, task: SagaTask, wait: Wait, error: BaseException) -> bool:
         with self._lock:
-            resumed = task.waiting is not token
+            resumed = task.waiting is not wait
             if not resumed:
                 task.waiting = None
-                task.state = TaskState.RUNNING
-                task.answer = False, error
+                task.ok, task.value = False, error
         if resumed:
             _log.error("a wait that was over raised", exc_info=error)
-        return resumed
+        return False
 
-    def _requeue(self, task: SagaTask, answer: Answer) -> None:
+    def _requeue(self, task: SagaTask, ok: bool, value: Any, variables: Context) -> None:
         """Let others have their turn."""
-        _keep_variables(task)
-        task.answer = answer
+        _keep_variables(task, variables)
+        task.ok, task.value = ok, value
         with self._lock:
             wake = self.scheduler.push(task)
         if wake is not None:
@@ -302,121 +362,131 @@ class Runner:
     # Cancelling, on a worker
 
     def _settle_cancelling(self, task: SagaTask) -> bool:
-        """Carry a cancellation on; whether there is a step to make, with ``task.answer``."""
-        if task.cancelling is Cancelling.CLOSING:
+        """Carry a cancellation on; whether there is a step to make, with ``task.value``."""
+        lock = self._lock
+        if task.cancelling == _CLOSING:
             self._close_generator(task)
             return False
-        if task.cancelling is _DELIVERED:
-            return True
         if not _has_begun(task.generator):
             task.generator = None
-            self._finish(task, None, SagaCancelled(f"{task.saga_id} was cancelled"))
+            self._finish(task, False, SagaCancelled(f"{task.saga_id} was cancelled"))
             return False
-        if task.waiting is not None and not self._stop_waiting(task):
-            return False
-        if not self._deliver(task):
-            self._close_generator(task)
-            return False
-        task.cleanup_scope = SagaContext()
-        task.answer = False, SagaCancelled(f"{task.saga_id} was cancelled")
-        return True
+        winding_down = self._tell_wait(task)
+        lock.acquire(False) or wait_for(lock)
+        try:
+            if task.cancelling != _CLOSING:
+                if winding_down and task.waiting is not None:
+                    task.cancelling = _WINDING_DOWN
+                    task.state = _PARKED
+                    return False
+                task.waiting = task.given = None
+                task.cancelling = _DELIVERED
+                task.ok, task.value = False, SagaCancelled(f"{task.saga_id} was cancelled")
+                return True
+        finally:
+            lock.release()
+        self._close_generator(task)
+        return False
 
-    def _deliver(self, task: SagaTask) -> bool:
-        """Note that the saga is told now; ``False`` if it is to be closed instead."""
-        with self._lock:
-            if task.cancelling is Cancelling.CLOSING:
-                return False
-            task.cancelling = _DELIVERED
-            return True
+    def _tell_wait(self, task: SagaTask) -> bool:
+        """Stop the wait under way; whether it will end later.
 
-    def _stop_waiting(self, task: SagaTask) -> bool:
-        """End the wait under way; ``False`` if it ends later, and the task is parked again."""
-        winding_down = _call_stop(task) == WINDING_DOWN
-        with self._lock:
-            closing = task.cancelling is Cancelling.CLOSING
-            if winding_down and task.waiting is not None and not closing:
-                task.cancelling = Cancelling.WINDING_DOWN
-                task.state = _PARKED
-                return False
-            task.waiting = None
-            return True
+        A wait that has just been resumed is told, too, that its answer will not be received.
+        """
+        wait = task.waiting or task.given
+        if wait is None or task.cancelling == _WINDING_DOWN:  # then it has ended by now
+            return False
+        return _call_stop(task, wait) == WINDING_DOWN
 
     def _close_generator(self, task: SagaTask) -> None:
-        if task.waiting is not None:
-            _call_stop(task)
+        wait = task.waiting or task.given
+        if wait is not None:
+            _call_stop(task, wait)
             with self._lock:
-                task.waiting = None
+                task.waiting = task.given = None
         error: BaseException = SagaCancelled(f"{task.saga_id} was closed before it had cleaned up")
         try:
             if isinstance(task.generator, Generator):
                 task.generator.close()
         except BaseException as problem:  # foreign cleanup; dispatched as the saga's error
             error = problem
-        self._finish(task, None, error)
+        self._finish(task, False, error)
 
     # Ends
 
-    def _finish(self, task: SagaTask, value: Any, error: BaseException | None) -> None:
+    def _finish(self, task: SagaTask, ok: bool, value: Any) -> None:
         """The one way a task ends."""
-        if error is None and task.cancelling is _DELIVERED:
-            error = SagaCancelled(f"{task.saga_id} was cancelled")
-        task.value, task.error = value, error
-        if not task.quiet:
-            self.announce(task)
+        lock = self._lock
+        if ok and task.cancelling == _DELIVERED:
+            ok, value = False, SagaCancelled(f"{task.saga_id} was cancelled")
+        task.ok, task.value = ok, value
+        if not ok and not task.quiet:
+            self._announce(task, value)
         # Before the lock is taken: what goes away with these may run finalizers.
-        task.generator = task.variables = task.mark = task.since = task.stop_waiting = None
-        task.answer = True, None
-        with self._lock:
-            task.state = TaskState.DONE
+        task.generator = task.variables = task.given = None
+        task.close_mark()
+        lock.acquire(False) or wait_for(lock)
+        try:
+            task.state = _DONE
             self._alive.discard(task)
-            self._stuck.discard(task)
+            if self._stuck:
+                self._stuck.discard(task)
             callbacks = task.take_callbacks()
             if self._closing and len(self._alive) <= len(self._stuck) + self._spared:
                 self._few_left.notify_all()
+        finally:
+            lock.release()
         task.forget()
-        for callback in callbacks:
-            try:
-                callback(task)
-            except BaseException:  # foreign code; the saga has ended all the same
-                _log.exception("a callback of %s raised", task)
+        if callbacks is not None:
+            _call_each(callbacks, task)
 
     def announce(self, task: SagaTask) -> None:
         """Dispatch how a task ended, if it was not by returning."""
-        error = task.error
-        if error is None:
-            return
-        payload: dict[str, Any] = {"saga_id": task.saga_id}
+        if not task.ok:
+            self._announce(task, task.value)
+
+    def _announce(self, task: SagaTask, error: BaseException) -> None:
         if isinstance(error, SagaCancelled):
-            action = Action(SAGA_CANCELLED, payload)
+            action = Action(SAGA_CANCELLED, {"saga_id": task.saga_id})
         else:
-            payload = {"error": _text(error), "type": type(error).__name__, **payload}
-            action = Action(SAGA_ERROR, payload)
+            facts = {"error": _text(error), "type": type(error).__name__, "saga_id": task.saga_id}
+            action = Action(SAGA_ERROR, facts)
         try:
             self.store.dispatch(action)
         except BaseException:  # refused, or a listener exits; the log is the last place for it
             _log.exception("cannot dispatch the end of %s: %s", task, action)
 
 
-class Token:
-    """One wait of one task: what ``start`` is given to resume it with."""
+class Started(Wait):
+    """The wait behind ``EffectResult.wait``: a start function, and the stop that it returned."""
 
-    __slots__ = ("_runner", "_task")
+    __slots__ = ("_start", "_stop", "effect", "is_over", "is_stopped")
 
-    def __init__(self, runner: Runner, task: SagaTask) -> None:
-        self._runner = runner
-        self._task = task
+    def __init__(self, effect: object, start: Start) -> None:
+        self.effect = effect
+        self._start = start
+        self._stop: Cancel | None = None
+        self.is_over = False
+        self.is_stopped = False
 
-    def send(self, value: Any) -> None:
-        _call(self._runner.resume(self._task, self, (True, value)))
+    def begin(self) -> None:
+        stop = self._start(self)
+        if not callable(stop):
+            raise HandlerError(self.effect, stop, by_start=True)
+        self._stop = stop
 
-    def next(self) -> None:
-        _call(self._runner.resume(self._task, self, (True, None)))
-
-    def throw(self, error: BaseException) -> None:
-        _call(self._runner.resume(self._task, self, (False, error)))
+    def stop(self) -> Any:
+        self.is_stopped = True
+        return None if self._stop is None else self._stop()
 
     def send_later(self, value: Any) -> Wake | None:
-        return self._runner.resume(self._task, self, (True, value))
+        return self.task.runtime.runner.resume_strictly(self, True, value)
+
+    def send(self, value: Any) -> None:
+        _call(self.task.runtime.runner.resume_strictly(self, True, value))
+
+    def throw(self, error: BaseException) -> None:
+        _call(self.task.runtime.runner.resume_strictly(self, False, error))
 
 
 def not_a_saga(source: object, made: object) -> StateError:
@@ -433,8 +503,30 @@ def _call(wake: Wake | None) -> None:
         wake()
 
 
-def _plain_answer(effect: object, result: EffectResult) -> Answer:
-    """What follows from a result that neither sends nor waits."""
+def _call_each(callbacks: list[OnDone], task: SagaTask) -> None:
+    for callback in callbacks:
+        try:
+            callback(task)
+        except BaseException:  # foreign code; the saga has ended all the same
+            _log.exception("a callback of %s raised", task)
+
+
+def _without_our_frame(error: BaseException) -> BaseException:
+    """``error``, whose traceback begins in the saga; one of a cancellation tells nothing at all.
+
+    It may be kept for long, and with it every frame that its traceback names.
+    """
+    if isinstance(error, SagaCancelled):
+        error.__traceback__ = None
+    elif error.__traceback__ is not None:
+        error.__traceback__ = error.__traceback__.tb_next
+    return error
+
+
+def _plain_answer(effect: object, result: EffectResult) -> tuple[bool, Any]:
+    """What follows from a result that does not wait."""
+    if result.action == SEND:
+        return True, result.value
     if result.action == NEXT or result.action == CONT:
         return True, None
     if result.action == THROW and isinstance(result.error, BaseException):
@@ -449,18 +541,17 @@ def _text(error: BaseException) -> str:
         return f"(its message cannot be shown: {type(problem).__name__})"
 
 
-def _call_stop(task: SagaTask) -> Any:
+def _call_stop(task: SagaTask, wait: Wait) -> Any:
     try:
-        return task.stop_waiting() if task.stop_waiting is not None else None
+        return wait.stop()
     except BaseException:  # a plugin's code; the saga must still be cancelled
         _log.exception("stopping what %s waited for raised", task)
         return None
 
 
-def _keep_variables(task: SagaTask) -> None:
+def _keep_variables(task: SagaTask, variables: Context) -> None:
     """Remember the context variables the saga has set; most set none."""
-    variables = copy_context()
-    task.variables = variables if len(variables) else None
+    task.variables = copy_context() if len(variables) else None
 
 
 def _has_begun(generator: object) -> bool:

@@ -20,6 +20,7 @@ from contextvars import Context
 from typing import TypeAlias
 
 from milo_core.errors import StateError
+from milo_effects._locking import wait_for
 from milo_effects._threads import BackgroundThread
 from milo_effects.task import SagaTask, TaskState
 
@@ -29,15 +30,23 @@ Wake: TypeAlias = Callable[[], None]
 """Wakes or starts one worker; called without any lock."""
 
 
+_QUEUED = TaskState.QUEUED
+_RUNNING = TaskState.RUNNING
+
+
 class Scheduler:
     """Runs tasks on up to ``max_workers`` threads, first come first served.
 
     Args:
-        run: steps a task until it waits or ends; called on a worker, without the lock.
+        run: steps a task until it waits or ends; called on a worker, without the lock, in
+            the context that it is given.
         max_workers: the most threads that run tasks at once.
     """
 
-    def __init__(self, run: Callable[[SagaTask], None], max_workers: int) -> None:
+    slice_length = 500
+    """How many effects a saga may have carried out in a row before others get their turn."""
+
+    def __init__(self, run: Callable[[SagaTask, Context], None], max_workers: int) -> None:
         self.lock = threading.Lock()
         self.max_workers = max_workers
         self._run = run
@@ -60,7 +69,7 @@ class Scheduler:
     def push(self, task: SagaTask, *, first: bool = False) -> Wake | None:
         """Queue ``task``; what is returned must be called once the lock is released."""
         self._active += 1
-        task.state = TaskState.QUEUED
+        task.state = _QUEUED
         if first:
             self._ready.appendleft(task)
         else:
@@ -112,25 +121,39 @@ class Scheduler:
 
     def work(self, worker: _Worker) -> None:
         """What a worker thread does from its start to its end."""
-        spare = Context()
-        while (task := self._next_task(worker)) is not None:
-            self._run_in(task.variables or spare, task)
-            if len(spare):
-                spare = Context()
-            del task  # while it sleeps, a worker keeps nothing of what it ran last
+        while True:
+            clean = Context()
+            if not clean.run(self._work_in, clean, worker):
+                return
 
-    def _run_in(self, variables: Context, task: SagaTask) -> None:
-        try:
-            variables.run(self._run, task)
-        except BaseException:  # a fault of the runner itself: the worker must live on
-            _log.critical("running %s failed", task, exc_info=True)
+    def _work_in(self, clean: Context, worker: _Worker) -> bool:
+        """Run tasks in a context until a saga has set a variable in it; whether to go on.
+
+        A saga that has set some has a context of its own, from its next step on.
+        """
+        while not len(clean):
+            task = self._next_task(worker)
+            if task is None:
+                return False
+            variables = task.variables
+            try:
+                if variables is None:
+                    self._run(task, clean)
+                else:
+                    variables.run(self._run, task, variables)
+            except BaseException:  # a fault of the runner itself: the worker must live on
+                _log.critical("running %s failed", task, exc_info=True)
+            del task, variables  # while it sleeps, a worker keeps nothing of what it ran last
+        return True
 
     def _next_task(self, worker: _Worker) -> SagaTask | None:
         """Finish the slice before, then take the next task, sleeping until there is one."""
+        lock = self.lock
         while True:
             wake: Wake | None = None
             task: SagaTask | None = None
-            with self.lock:
+            lock.acquire(False) or wait_for(lock)
+            try:
                 if worker.task is not None and not worker.is_set_aside:
                     self._finished_slice()
                 worker.task = None
@@ -140,13 +163,15 @@ class Scheduler:
                     worker.was_woken = self._waking = False
                 if self._ready:
                     task = worker.task = self._ready.popleft()
-                    task.state = TaskState.RUNNING
+                    task.state = _RUNNING
                     wake = self._worker_to_wake() if self._ready else None
                 elif self._stopping:
                     self._workers.remove(worker)
                     return None
                 else:
                     self._sleeping.append(worker)
+            finally:
+                lock.release()
             if wake is not None:
                 wake()
             if task is not None:

@@ -36,6 +36,9 @@ class Clock(Protocol):
             StateError: the clock has been closed, so the time would never come.
         """
 
+    def close(self) -> None:
+        """Forget every timer."""
+
 
 class _Entry:
     """One place in the heap. Cancelling only empties it; the heap drops it later."""

@@ -38,8 +38,10 @@ def new_child(parent: SagaTask, source: Saga | Callable[[], Any], on_done: OnDon
     dispatched since then, or since the ``Put`` before.
     """
     runtime = parent.runtime
-    mark = parent.since if parent.since is not None else runtime.takers.now()
-    child = SagaTask(runtime, source, parent=parent.scope, quiet=True, mark=mark)
+    mark = runtime.takers.new_mark(parent.since)
+    child = SagaTask(
+        runtime, source, parent=parent.scope, quiet=True, mark=mark, values=parent.values
+    )
     child.add_done_callback(on_done)
     return child
 
@@ -85,8 +87,11 @@ def failure(child: SagaTask) -> BaseException:
     return error
 
 
-def run_child(parent: SagaTask, source: Saga | Callable[[], Any]) -> EffectResult:
-    """Park ``parent`` until ``source`` has run, and hand its outcome on."""
+def delegate(parent: SagaTask, source: Saga | Callable[[], Any]) -> EffectResult:
+    """Answer with the outcome of ``source``, a saga that runs in the parent's place.
+
+    For handlers whose effect is made of others: ``return delegate(context, saga())``.
+    """
 
     def start(resume: Resume) -> Cancel:
         child = new_child(parent, source, lambda ended: hand_on(ended, parent, resume))

@@ -13,7 +13,9 @@ import threading
 from milo_effects._events import watch_event
 
 _tree_lock = threading.Lock()
-_numbers = itertools.count(1)
+"""Guards every ``_cancelled`` that is set and every ``_members``."""
+task_numbers = itertools.count(1)
+"""What contexts without a name are called by."""
 
 
 class SagaContext:
@@ -41,7 +43,7 @@ class SagaContext:
             raise TypeError(f"cancel takes a threading.Event, was given {cancel!r}")
         if parent is not None and not isinstance(parent, SagaContext):
             raise TypeError(f"parent takes a SagaContext, was given {parent!r}")
-        self._id: str | int = next(_numbers) if saga_id is None else saga_id
+        self._id: str | int = next(task_numbers) if saga_id is None else saga_id
         self._parent = parent
         self._members: set[SagaContext] | None = None
         self._cancelled = False
@@ -70,6 +72,18 @@ class SagaContext:
         May be called from any thread, a saga's included. Waiting sagas are woken to clean
         up; a call in progress finishes first.
         """
+        with _tree_lock:
+            if self._cancelled:
+                return
+            alone = not self._members
+            if alone:
+                self._cancelled = True
+        if alone:
+            self._on_cancelled()
+        else:
+            self._cancel_all()
+
+    def _cancel_all(self) -> None:
         reached: list[SagaContext] = []
         with _tree_lock:
             ahead = [self]

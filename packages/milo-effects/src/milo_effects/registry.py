@@ -18,35 +18,66 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias, TypeVar
 
 from milo_core import PluginError
+from milo_core._sharing import share
 from milo_core.plugins import PluginGroup, plugin_group
-from milo_effects.errors import RegistrationError, UnknownEffectError
-from milo_effects.results import EffectResult
+from milo_effects.errors import HandlerError, RegistrationError, UnknownEffectError
+from milo_effects.results import Reply
+from milo_effects.task import SagaTask
 
 _log = logging.getLogger(__name__)
 
 EFFECTS_GROUP: Final = "milo.effects"
 
-Handler: TypeAlias = Callable[[Any, Any, Any], EffectResult]
-"""``(effect, context, store) -> EffectResult``, called on a worker."""
+Handler: TypeAlias = Callable[[Any, Any, Any], Any]
+"""``(effect, context, store) -> EffectResult``, called on a worker; see ``answers``, too."""
 Table: TypeAlias = Mapping[type, Handler]
-HandlerT = TypeVar("HandlerT", bound=Callable[..., EffectResult])
+HandlerT = TypeVar("HandlerT", bound=Callable[..., Reply])
+AnswerT = TypeVar("AnswerT", bound=Callable[..., Any])
 
-_ATTRIBUTE = "milo_effect_type"
+_TYPE = "milo_effect_type"
+_ANSWERS = "milo_answers"
+KEEPS_MARK: Final = "milo_keeps_mark"
 
 
 def handles(effect_type: type) -> Callable[[HandlerT], HandlerT]:
     """Mark a function as the handler of one effect type, for registries and entry points."""
-    if not isinstance(effect_type, type):
-        raise RegistrationError(
-            f"handles(...) takes the effect's class, was given {effect_type!r}; "
-            "write @handles(MyEffect)"
-        )
 
     def mark(handler: HandlerT) -> HandlerT:
-        setattr(handler, _ATTRIBUTE, effect_type)
+        setattr(handler, _TYPE, effect_type)
         return handler
 
+    _refuse_other(effect_type, "handles")
     return mark
+
+
+def answers(effect_type: type, *, keeps_mark: bool = False) -> Callable[[AnswerT], AnswerT]:
+    """As ``handles``, for a handler whose return value is itself what the saga is sent.
+
+    For effects that are answered at once: no ``EffectResult`` is made for each.
+    ``return context.follow(reply)`` does anything else than send. ``keeps_mark`` is for an
+    effect that opens the saga's mark for the effect that follows it, as ``Put`` does.
+
+    >>> @answers(complex)
+    ... def length(effect, context, store):
+    ...     return abs(effect)
+    """
+
+    def mark(handler: AnswerT) -> AnswerT:
+        setattr(handler, _TYPE, effect_type)
+        setattr(handler, _ANSWERS, True)
+        setattr(handler, KEEPS_MARK, keeps_mark)
+        return handler
+
+    _refuse_other(effect_type, "answers")
+    return mark
+
+
+def _refuse_other(given: object, decorator: str) -> None:
+    if not isinstance(given, type):
+        raise RegistrationError(
+            f"{decorator}(...) takes the effect's class, was given {given!r}; "
+            f"write @{decorator}(MyEffect)"
+        )
 
 
 def table_of(*handlers: Handler | Table) -> dict[type, Handler]:
@@ -69,13 +100,27 @@ def table_of(*handlers: Handler | Table) -> dict[type, Handler]:
 def _entries(given: Handler | Table) -> Iterable[tuple[type, Handler]]:
     if isinstance(given, Mapping):
         return given.items()
-    effect_type = getattr(given, _ATTRIBUTE, None)
+    effect_type = getattr(given, _TYPE, None)
     if effect_type is None or not callable(given):
         raise RegistrationError(
             f"{given!r} is neither a handler marked with @handles(EffectType) nor a table of "
             "effect types and handlers"
         )
     return [(effect_type, given)]
+
+
+def _answering(handler: Handler) -> Handler:
+    """``handler`` as the runner calls it: one that returns a value, or leaves a reply."""
+    if getattr(handler, _ANSWERS, False):
+        return handler
+
+    def leave_reply(effect: Any, context: SagaTask, store: Any) -> object:
+        reply = handler(effect, context, store)
+        if not isinstance(reply, Reply):
+            raise HandlerError(effect, reply)
+        return context.follow(reply)
+
+    return leave_reply
 
 
 class EffectRegistry:
@@ -96,7 +141,10 @@ class EffectRegistry:
     def __init__(self, *handlers: Handler | Table, plugins: PluginGroup | None = None) -> None:
         from milo_effects.handlers import BUILT_IN
 
-        self.table: dict[type, Handler] = table_of(BUILT_IN, *handlers)
+        self._given = table_of(BUILT_IN, *handlers)
+        self.table = {kind: _answering(handler) for kind, handler in self._given.items()}
+        """Effect type to what the runner calls, see ``answers``."""
+        share(self.table)
         self._plugins = plugins
         self._problems: tuple[Exception, ...] | None = None
 
@@ -145,10 +193,11 @@ class EffectRegistry:
         except RegistrationError as cause:
             raise group.refuse(name, "a handler marked with @handles, or a table", given) from cause
         # Two workers may load at once; the second finds the first one's handlers, the same ones.
-        taken = [kind for kind in found if self.table.get(kind, found[kind]) is not found[kind]]
+        taken = [kind for kind in found if self._given.get(kind, found[kind]) is not found[kind]]
         if taken:
             raise RegistrationError(
                 f"plugin {name!r} of {group.group} (from {group.distribution(name)}) is left out: "
                 f"{', '.join(kind.__name__ for kind in taken)} has a handler already"
             )
-        self.table.update(found)
+        self._given.update(found)
+        self.table.update((kind, _answering(handler)) for kind, handler in found.items())

@@ -14,15 +14,19 @@ import threading
 import weakref
 from collections.abc import Callable, Generator
 from importlib import import_module
+from random import Random
+from types import GeneratorType
 from typing import Any
 
 from milo_core import Action
+from milo_core._sharing import share
 from milo_core.runtime import RuntimeHost
 from milo_effects._commands import command_sagas
-from milo_effects._loop import EventLoopThread
-from milo_effects._runner import Runner, not_a_saga
+from milo_effects._loop import CoroutineRunner, EventLoopThread
+from milo_effects._runner import Runner, SchedulerFactory, not_a_saga
+from milo_effects._scheduler import Scheduler
 from milo_effects._takers import Takers
-from milo_effects._timers import TimerHeap
+from milo_effects._timers import Clock, TimerHeap
 from milo_effects.context import SagaContext
 from milo_effects.registry import EffectRegistry
 from milo_effects.task import SagaTask
@@ -39,6 +43,8 @@ class SagaRuntime:
     Args:
         host: what the store lends its runtime.
         registry: the effect handlers; by default the built-in ones and installed plugins.
+        clock, loop, scheduler, random: time, coroutines, threads and chance. The simulator of
+            ``milo_effects.testing`` replaces them by its own.
 
     >>> from functools import partial
     >>> from milo_core import Store
@@ -46,15 +52,29 @@ class SagaRuntime:
     >>> store = Store(lambda s, a: s, None, runtime=partial(SagaRuntime, registry=registry))
     """
 
-    def __init__(self, host: RuntimeHost, *, registry: EffectRegistry | None = None) -> None:
+    def __init__(
+        self,
+        host: RuntimeHost,
+        *,
+        registry: EffectRegistry | None = None,
+        clock: Clock | None = None,
+        loop: CoroutineRunner | None = None,
+        scheduler: SchedulerFactory = Scheduler,
+        random: Random | None = None,
+    ) -> None:
         self._host = host
+        self.put = host.put
+        """Dispatch for a saga, whose next ``Take`` will look from this action on."""
         self.registry = registry or EffectRegistry()
-        self.clock = TimerHeap()
-        self.loop = EventLoopThread()
-        self.takers = Takers(host.lock)
+        self.clock = clock or TimerHeap()
+        self.loop = loop or EventLoopThread()
+        self.random = random or Random()
+        """Where handlers get their randomness from, such as the jitter of a ``Retry``."""
+        self.takers = Takers(host)
         workers = host.max_workers or default_workers()
-        self.runner = Runner(host.store, self.registry, self.clock, workers)
+        self.runner = Runner(host.store, self.registry, workers, scheduler)
         self._scheduler = self.runner.scheduler
+        share(self, self.put)
         self._shutting_down = threading.Lock()
         _runtimes.add(self)
 
@@ -65,9 +85,9 @@ class SagaRuntime:
         """How many sagas and commands run or are queued."""
         return self._scheduler.active
 
-    def on_action(self, action: Action, mark: object) -> Callable[[], None] | None:
+    def on_action(self, action: Action) -> Callable[[], None] | None:
         """Wake the sagas that wait for ``action``; under the store's lock."""
-        return self.takers.on_action(action, mark)
+        return self.takers.on_action(action)
 
     def start(self, sagas: tuple[Any, ...], cmds: tuple[Any, ...]) -> None:
         """Start what a reducer asked for: sagas, then commands, in their order."""
@@ -82,7 +102,7 @@ class SagaRuntime:
         self, saga: Any, cancel: threading.Event | None, context: SagaContext | None
     ) -> SagaContext:
         """Start one saga, in ``context`` if there is one; return that, or its own context."""
-        if not callable(saga) and not isinstance(saga, Generator):
+        if not (type(saga) is GeneratorType or callable(saga) or isinstance(saga, Generator)):
             raise not_a_saga(saga, None)
         if context is not None and not isinstance(context, SagaContext):
             raise TypeError(f"context takes a SagaContext, was given {context!r}")
@@ -126,13 +146,6 @@ class SagaRuntime:
         _runtimes.discard(self)
 
     # What handlers ask for
-
-    def put(self, action: Action, task: SagaTask) -> None:
-        """Dispatch for a saga, whose next ``Take`` will look from this action on."""
-        began = self.takers.now()
-        self._host.put(action, task)
-        if task.mark is None:  # middleware kept it to itself, or sent it on another way
-            task.mark = began
 
     def submit(self, task: SagaTask) -> SagaTask:
         """Queue a new task and tell of pool pressure."""

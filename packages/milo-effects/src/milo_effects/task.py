@@ -12,67 +12,74 @@ While a task is RUNNING its worker owns it; all others may only ask for its canc
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextvars import Context
-from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from milo_effects._events import unwatch_event, watch_event
-from milo_effects.context import SagaContext
+from milo_effects.context import SagaContext, task_numbers
 from milo_effects.errors import SagaCancelled
 
 if TYPE_CHECKING:
+    from milo_core.journal import Mark, Node
     from milo_effects._timers import Clock
-    from milo_effects.results import Cancel
+    from milo_effects.results import Reply, Wait
     from milo_effects.runtime import SagaRuntime
 
 Saga: TypeAlias = Generator[Any, Any, Any]
 OnDone: TypeAlias = Callable[["SagaTask"], None]
 
 
-class TaskState(Enum):
-    """Where a task stands; see the module's drawing."""
-
-    QUEUED = 1
-    RUNNING = 2
-    PARKED = 3
-    DONE = 4
+FOLLOW: Final = object()
+"""What the runner is returned by a handler that has left a ``Reply`` with the task."""
 
 
-class Cancelling(Enum):
-    """How far a task's cancellation has come."""
+class TaskState:
+    """Where a task stands; see the module's drawing. Small integers, which no thread counts."""
 
-    NO = 0
-    REQUESTED = 1
-    WINDING_DOWN = 2
-    """What it waits for is coming to its end; the saga has not been told yet."""
-    DELIVERED = 3
+    QUEUED: Final = 1
+    RUNNING: Final = 2
+    PARKED: Final = 3
+    DONE: Final = 4
+
+
+class Cancelling:
+    """How far a task's cancellation has come. Above ``DELIVERED`` its worker has to act on it."""
+
+    NO: Final = 0
+    DELIVERED: Final = 1
     """``SagaCancelled`` was thrown in; the saga is cleaning up, or has decided to live on."""
-    CLOSING = 4
+    REQUESTED: Final = 2
+    WINDING_DOWN: Final = 3
+    """What it waits for is coming to its end; the saga has not been told yet."""
+    CLOSING: Final = 4
     """Cleanup has had its time; the generator is to be closed."""
 
 
-NOT_CANCELLING: Final = Cancelling.NO
+_DONE: Final = TaskState.DONE
+_QUEUED: Final = TaskState.QUEUED
+_DELIVERED: Final = Cancelling.DELIVERED
 
 
 class SagaTask(SagaContext):
     """A running saga: what ``Fork`` sends back, and what effect handlers get as context."""
 
     __slots__ = (
+        "_cleanup_scope",
         "_on_done",
-        "answer",
         "cancelling",
-        "cleanup_scope",
-        "error",
         "generator",
+        "given",
         "local",
         "mark",
+        "ok",
         "quiet",
+        "reply",
         "runtime",
         "since",
         "state",
-        "stop_waiting",
         "value",
+        "values",
         "variables",
         "waiting",
     )
@@ -85,32 +92,43 @@ class SagaTask(SagaContext):
         parent: SagaContext | None = None,
         saga_id: str | None = None,
         quiet: bool = False,
-        mark: Any = None,
+        mark: Mark | None = None,
+        values: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(saga_id, parent=parent)
+        # What SagaContext.__init__ does, without its checks: tasks are made by the million.
+        self._id = next(task_numbers) if saga_id is None else saga_id
+        self._parent = parent
+        self._members = None
+        self._cancelled = False
+        self._event = None
         self.runtime = runtime
         self.generator: Any = source
         """The generator; before the first step perhaps the function that returns it."""
         self.quiet = quiet
         """Whether someone waits for the outcome, so that it is not dispatched."""
-        self.state = TaskState.QUEUED
-        self.cancelling = NOT_CANCELLING
-        self.answer: tuple[bool, Any] = (True, None)
-        """What the next step begins with: (send or throw, what)."""
-        self.waiting: object | None = None
-        """The token of the wait under way; a resume with any other is too late."""
-        self.stop_waiting: Cancel | None = None
+        self.state: int = _QUEUED
+        self.cancelling: int = 0
+        self.ok = True
+        """Whether the next step begins by sending ``value``, or by throwing it."""
         self.value: Any = None
-        self.error: BaseException | None = None
-        self.mark: Any = mark
-        """The journal node of the ``Put`` carried out in this step (see ``_takers``)."""
-        self.since: Any = None
-        """The journal node of the ``Put`` that this step's effect directly follows."""
+        """What the next step begins with; at the end the outcome: the result or the error."""
+        self.waiting: Wait | None = None
+        """The wait under way; a resume by any other is too late."""
+        self.given: Wait | None = None
+        """The wait that gave ``value`` and wants it back if the saga does not get it."""
+        self.mark: Mark | None = mark
+        """Open from a ``Put`` to the next effect, and from the start of a child to its first."""
+        self.since: Node | None = None
+        """While a wait begins: where in the journal its mark stands, if it has an open one."""
+        self.reply: Reply | None = None
+        """What a handler has said to do, until the runner does it."""
         self.variables: Context | None = None
         """The saga's context variables, when it has set any."""
+        self.values = values
+        """What ``SetContext`` has set here or above; sagas started from here inherit it."""
         self.local: dict[Any, Any] | None = None
         """What handlers keep for this saga, by a key of their own."""
-        self.cleanup_scope: SagaContext | None = None
+        self._cleanup_scope: SagaContext | None = None
         self._on_done: list[OnDone] | None = None
 
     # For the holder of the handle
@@ -134,7 +152,7 @@ class SagaTask(SagaContext):
 
     def done(self) -> bool:
         """Whether the saga has ended, in whichever way."""
-        return self.state is TaskState.DONE
+        return self.state == _DONE
 
     def result(self, timeout: float | None = None) -> Any:
         """Block until the saga has ended, and return what it returned.
@@ -151,8 +169,8 @@ class SagaTask(SagaContext):
             self.add_done_callback(lambda _: ended.set())
             if not ended.wait(timeout):
                 raise TimeoutError(f"{self.saga_id} did not end within {timeout}s")
-        if self.error is not None:
-            raise self.error
+        if not self.ok:
+            raise self.value
         return self.value
 
     def add_done_callback(self, callback: OnDone) -> None:
@@ -163,6 +181,11 @@ class SagaTask(SagaContext):
         self.runtime.runner.on_done(self, callback)
 
     # For handlers
+
+    def follow(self, reply: Reply) -> object:
+        """What a handler marked with ``answers`` returns to do anything else than send."""
+        self.reply = reply
+        return FOLLOW
 
     @property
     def clock(self) -> Clock:
@@ -184,27 +207,45 @@ class SagaTask(SagaContext):
 
     @property
     def scope(self) -> SagaContext:
-        """The context in which attached children of this saga run."""
-        return self.cleanup_scope or self
+        """The context in which attached children of this saga run; for its own worker.
+
+        A saga that cleans up after its cancellation has a fresh one, which is not cancelled.
+        """
+        if self.cancelling != _DELIVERED:
+            return self
+        if self._cleanup_scope is None:
+            self._cleanup_scope = SagaContext()
+        return self._cleanup_scope
+
+    @property
+    def error(self) -> BaseException | None:
+        """What the saga ended with, if not by returning."""
+        return self.value if self.state == _DONE and not self.ok else None
 
     # For the runner and the context tree
 
+    def close_mark(self) -> None:
+        """Have the journal kept for this saga no longer."""
+        mark = self.mark
+        if mark is not None:
+            mark.node = self.mark = self.since = None
+
     def was_cancelled(self) -> bool:
         """Whether the saga ended by cancellation."""
-        return self.done() and isinstance(self.error, SagaCancelled)
+        return isinstance(self.error, SagaCancelled)
 
     def keep_callback(self, callback: OnDone) -> bool:
         """Keep ``callback`` unless the saga has ended; under the scheduler's lock."""
-        if self.state is TaskState.DONE:
+        if self.state == _DONE:
             return False
         if self._on_done is None:
             self._on_done = []
         self._on_done.append(callback)
         return True
 
-    def take_callbacks(self) -> list[OnDone]:
-        """The callbacks, once; under the scheduler's lock."""
-        callbacks, self._on_done = self._on_done or [], None
+    def take_callbacks(self) -> list[OnDone] | None:
+        """The callbacks, if any, once; under the scheduler's lock."""
+        callbacks, self._on_done = self._on_done, None
         return callbacks
 
     def forget(self) -> None:
@@ -220,8 +261,9 @@ class SagaTask(SagaContext):
         watch_event(event, self)
 
     def _is_live(self) -> bool:
-        return self.state is not TaskState.DONE or bool(self._members)
+        return self.state != _DONE or bool(self._members)
 
     def _on_cancelled(self) -> None:
         self.runtime.runner.request_cancel(self)
-        super()._on_cancelled()  # after that: who hears the event finds the saga told
+        if self._event is not None:  # after that: who hears the event finds the saga told
+            self._event.set()

@@ -1,4 +1,4 @@
-"""Call, TryCall and Retry: foreign functions.
+"""Call and TryCall: foreign functions.
 
 A plain function runs right here, on the worker that steps the saga. What an ``async def``
 returns is handed to the event loop, and the saga parks.
@@ -11,57 +11,54 @@ from types import CoroutineType
 from typing import Any
 
 from milo_core.runtime import StorePort
-from milo_effects.children import run_child
-from milo_effects.effects import Call, Delay, Retry, TryCall
+from milo_effects.effects import Call, TryCall
 from milo_effects.errors import ChildCancelledError, SagaCancelled
-from milo_effects.registry import handles
-from milo_effects.results import SEND, WINDING_DOWN, Cancel, EffectResult, Resume
-from milo_effects.task import Saga, SagaTask
+from milo_effects.registry import answers
+from milo_effects.results import WINDING_DOWN, Cancel, EffectResult, Resume
+from milo_effects.task import SagaTask
 
 
-@handles(Call)
-def call(effect: Call, context: SagaTask, store: StorePort) -> EffectResult:
+@answers(Call)
+def call(effect: Call, context: SagaTask, store: StorePort) -> Any:
     """Send back what the function returns; what it raises goes to the saga."""
-    result = _run(effect, context)
-    if result.__class__ is CoroutineType:
-        return _await(result, context, lambda value: value, None)
-    return EffectResult(SEND, result)
+    if context.mark is not None:
+        context.close_mark()  # a call may be long, and the journal would grow for all of it
+    try:
+        if effect.kwargs:
+            result = effect.fn(*effect.args, **effect.kwargs)
+        elif effect.args:
+            result = effect.fn(*effect.args)
+        else:
+            result = effect.fn()  # by far the quickest of the three
+    except SagaCancelled as cancelled:
+        raise _of_another(cancelled) from cancelled
+    if type(result) is CoroutineType:
+        return context.follow(_await(result, context, lambda value: value, None))
+    return result
 
 
-@handles(TryCall)
-def try_call(effect: TryCall, context: SagaTask, store: StorePort) -> EffectResult:
+@answers(TryCall)
+def try_call(effect: TryCall, context: SagaTask, store: StorePort) -> Any:
     """Send back the result or the error, as a pair."""
+    if context.mark is not None:
+        context.close_mark()
     try:
-        result = _run(effect, context)
+        result = effect.fn(*effect.args, **effect.kwargs)
+    except SagaCancelled as cancelled:
+        return None, _of_another(cancelled)
     except Exception as error:  # foreign code; the saga asked to be sent its error
-        return EffectResult.send((None, error))
-    if result.__class__ is CoroutineType:
-        return _await(result, context, lambda value: (value, None), lambda error: (None, error))
-    return EffectResult.send((result, None))
+        return None, error
+    if type(result) is CoroutineType:
+        waiting = _await(result, context, lambda value: (value, None), lambda error: (None, error))
+        return context.follow(waiting)
+    return result, None
 
 
-def _run(effect: Call | TryCall, context: SagaTask) -> Any:
-    context.since = None  # a call may be long, and the journal would grow for all of it
-    try:
-        return effect.fn(*effect.args, **effect.kwargs)
-    except SagaCancelled as cancelled:  # of a saga that the function waited for, not of this one
-        raise ChildCancelledError(str(cancelled)) from cancelled
-
-
-@handles(Retry)
-def retry(effect: Retry, context: SagaTask, store: StorePort) -> EffectResult:
-    """Run the attempts as a saga of their own, so that waiting between them parks."""
-    return run_child(context, _attempts(effect))
-
-
-def _attempts(effect: Retry) -> Saga:
-    call = Call(effect.fn, effect.args, effect.kwargs)
-    for attempt in range(effect.max_attempts - 1):
-        try:
-            return (yield call)
-        except Exception:  # foreign code; tried again, and the last attempt's error counts
-            yield Delay(effect.delay(attempt))
-    return (yield call)
+def _of_another(cancelled: SagaCancelled) -> ChildCancelledError:
+    """The error for the end of a saga that a function has waited for; this one is not cancelled."""
+    error = ChildCancelledError(str(cancelled))
+    error.__cause__ = cancelled
+    return error
 
 
 def _await(

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from milo_core.journal import Mark
 from milo_core.runtime import StorePort
 from milo_effects.effects import Put, Select
-from milo_effects.registry import handles
-from milo_effects.results import SEND, EffectResult
+from milo_effects.registry import answers
 from milo_effects.task import SagaTask
 
-_DONE = EffectResult.next()
+
+@answers(Put, keeps_mark=True)
+def put(effect: Put, context: SagaTask, store: StorePort) -> None:
+    """Dispatch, and open the saga's mark behind the action, for a ``Take`` that comes next."""
+    mark = context.mark
+    if mark is None:
+        mark = context.mark = Mark()
+    context.runtime.put(effect.action, mark)
 
 
-@handles(Put)
-def put(effect: Put, context: SagaTask, store: StorePort) -> EffectResult:
-    """Dispatch, leaving the task as mark, so that the journal tells it where its action stands."""
-    context.runtime.put(effect.action, context)
-    return _DONE
-
-
-@handles(Select)
-def select(effect: Select, context: SagaTask, store: StorePort) -> EffectResult:
+@answers(Select)
+def select(effect: Select, context: SagaTask, store: StorePort) -> Any:
     """Read the state now."""
     selector = effect.selector
-    return EffectResult(SEND, store.state if selector is None else selector(store.state))
+    return store.state if selector is None else selector(store.state)

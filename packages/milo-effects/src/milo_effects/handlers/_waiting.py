@@ -2,78 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from milo_core import Action
 from milo_core.runtime import StorePort
-from milo_effects._takers import Node, Takers
-from milo_effects._timers import Clock, Timer
+from milo_effects._takers import Woken
+from milo_effects._timers import Timer
+from milo_effects.channels import Channel
 from milo_effects.effects import Delay, Take
-from milo_effects.registry import handles
-from milo_effects.results import Cancel, EffectResult, Resume
+from milo_effects.handlers._channels import take_from
+from milo_effects.registry import answers
+from milo_effects.results import Wait
 from milo_effects.task import SagaTask
 
 
-@handles(Delay)
-def delay(effect: Delay, context: SagaTask, store: StorePort) -> EffectResult:
+@answers(Delay)
+def delay(effect: Delay, context: SagaTask, store: StorePort) -> object:
     """Resume in so many seconds."""
-
-    def start(resume: Resume) -> Cancel:
-        return context.clock.call_later(effect.seconds, resume.next).cancel
-
-    return EffectResult.wait(start)
+    return context.follow(_Delaying(effect.seconds))
 
 
-@handles(Take)
-def take(effect: Take, context: SagaTask, store: StorePort) -> EffectResult:
-    """Answer with what was dispatched since the ``Put`` just before, or wait for more."""
-    takers: Takers = context.runtime.takers
-    since = context.since
-    if since is not None:
-        action, since = takers.find(effect.action_type, since)
-        if action is not None:
-            return EffectResult.send(action)
-    return EffectResult.wait(
-        lambda token: _Taking(effect, token, takers, context.clock, since).stop
-    )
+class _Delaying(Wait):
+    """One ``Delay``."""
+
+    __slots__ = ("_seconds", "_timer")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def begin(self) -> None:
+        self._timer = self.task.clock.call_later(self._seconds, self.next)
+
+    def stop(self) -> None:
+        self._timer.cancel()
 
 
-class _Taking:
+@answers(Take)
+def take(effect: Take, context: SagaTask, store: StorePort) -> object:
+    """Wait for the first action that fits, of those dispatched since the ``Put`` just before."""
+    if isinstance(effect.action_type, Channel):
+        return context.follow(take_from(effect.action_type, effect, context))
+    return context.follow(_Taking(effect))
+
+
+class _Taking(Wait):
     """One ``Take`` that waits: for its action, and perhaps for its time to run out."""
 
-    __slots__ = ("_effect", "_takers", "_timer", "_token")
+    __slots__ = ("_effect", "_timer")
 
     once = True
 
-    def __init__(
-        self, effect: Take, token: Resume, takers: Takers, clock: Clock, since: Node | None
-    ) -> None:
+    def __init__(self, effect: Take) -> None:
         self._effect = effect
-        self._token = token
-        self._takers = takers
         self._timer: Timer | None = None
-        with takers.lock:  # neither the action nor the timer may come before both are set
-            if effect.timeout is not None:
-                self._timer = clock.call_later(effect.timeout, self._expire)
-            action = takers.add(effect.action_type, self, since)
+
+    def begin(self) -> None:
+        task, effect = self.task, self._effect
+        takers = task.runtime.takers
+        if effect.timeout is None:
+            action = takers.add(effect.action_type, self, task.since)
+        else:
+            with takers.lock:  # neither the action nor the timer may come before both are set
+                self._timer = task.clock.call_later(effect.timeout, self._expire)
+                action = takers.add(effect.action_type, self, task.since)
         if action is not None:
             self._drop_timer()
-            token.send(action)
+            self.send(action)
 
-    def take(self, action: Action) -> Callable[[], None] | None:
+    def take(self, action: Action) -> Woken:
+        if self._effect.action_type.__class__ is not str:
+            self._leave()  # it may wait for other types, too
+        if self._timer is not None:
+            self._timer.cancel()
+        return self.task.runtime.runner.resume(self, True, action)
+
+    def fail(self, error: BaseException) -> Woken:
         self._drop_timer()
-        return self._token.send_later(action)
+        return self.task.runtime.runner.resume(self, False, error)
 
     def stop(self) -> None:
-        self._takers.remove(self._effect.action_type, self)
+        self._leave()
         self._drop_timer()
 
     def _expire(self) -> None:
-        self._takers.remove(self._effect.action_type, self)
+        self._leave()
         effect = self._effect
-        self._token.throw(
-            TimeoutError(f"Take({effect.action_type!r}) timed out after {effect.timeout}s")
-        )
+        self.throw(TimeoutError(f"Take({effect.action_type!r}) timed out after {effect.timeout}s"))
+
+    def _leave(self) -> None:
+        self.task.runtime.takers.remove(self._effect.action_type, self)
 
     def _drop_timer(self) -> None:
         if self._timer is not None:

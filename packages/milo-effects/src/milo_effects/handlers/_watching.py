@@ -1,4 +1,4 @@
-"""TakeEvery, TakeLatest and Debounce: sagas started by actions or after a pause."""
+"""TakeEvery, TakeLatest and TakeLeading: sagas started by actions, on the dispatching thread."""
 
 from __future__ import annotations
 
@@ -6,60 +6,140 @@ import inspect
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from milo_core import Action
 from milo_core.runtime import StorePort
-from milo_effects._timers import Timer
-from milo_effects.context import SagaContext
-from milo_effects.effects import Debounce, TakeEvery, TakeLatest
+from milo_effects._takers import Woken
+from milo_effects.effects import TakeEvery, TakeLatest, TakeLeading, Throttle
 from milo_effects.registry import handles
-from milo_effects.results import Cancel, EffectResult, Resume
+from milo_effects.results import Wait
 from milo_effects.task import SagaTask
 
 
 @handles(TakeEvery)
-def take_every(effect: TakeEvery, context: SagaTask, store: StorePort) -> EffectResult:
-    """Park for good; the sagas are started by the dispatching threads."""
-    return _watch(effect, context, latest=False)
+def take_every(effect: TakeEvery, context: SagaTask, store: StorePort) -> Wait:
+    """Park for good and start a saga for each action."""
+    return Watching(effect)
 
 
 @handles(TakeLatest)
-def take_latest(effect: TakeLatest, context: SagaTask, store: StorePort) -> EffectResult:
-    """As ``take_every``, one saga at a time."""
-    return _watch(effect, context, latest=True)
+def take_latest(effect: TakeLatest, context: SagaTask, store: StorePort) -> Wait:
+    """As ``take_every``; a key's new saga takes the place of its old one."""
+    return _KeepingLatest(effect)
 
 
-def _watch(effect: TakeEvery | TakeLatest, context: SagaTask, *, latest: bool) -> EffectResult:
-    def start(resume: Resume) -> Cancel:
-        watcher = _Watcher(context, effect.saga, latest=latest)
-        takers = context.runtime.takers
-        takers.add(effect.action_type, watcher)
-        return partial(takers.remove, effect.action_type, watcher)
-
-    return EffectResult.wait(start)
+@handles(TakeLeading)
+def take_leading(effect: TakeLeading, context: SagaTask, store: StorePort) -> Wait:
+    """As ``take_every``; a key that has a saga gets no other."""
+    return _KeepingFirst(effect)
 
 
-class _Watcher:
-    """Starts a saga for each action. ``take`` runs under the store's lock, in dispatch order."""
+class Watching(Wait):
+    """A wait that nothing ends but an error, and the sagas that actions start meanwhile.
+
+    What an action does is in ``start_for``. It runs under the store's lock, so in dispatch
+    order, and whatever it raises ends the watch and goes to the saga that watches: the
+    dispatch goes on.
+    """
+
+    __slots__ = ("_pass_action", "_scope", "effect")
 
     once = False
 
-    def __init__(self, parent: SagaTask, saga: Callable[..., Any], *, latest: bool) -> None:
-        self._runtime = parent.runtime
-        self._scope = parent.scope
-        self._saga = saga
-        self._with_action = _takes_an_argument(saga)
-        self._latest = latest
-        self._current: SagaTask | None = None
+    def __init__(self, effect: TakeEvery | TakeLatest | TakeLeading | Throttle) -> None:
+        self.effect = effect
+        self._pass_action = _takes_an_argument(effect.saga)
 
-    def take(self, action: Action) -> Callable[[], None] | None:
-        if self._latest and self._current is not None:
-            self._current.cancel_tree()
-        source = partial(self._saga, action) if self._with_action else self._saga
-        runtime = self._runtime
-        self._current = SagaTask(runtime, source, parent=self._scope)
-        return runtime.runner.spawn(self._current)
+    def begin(self) -> None:
+        self._scope = self.task.scope
+        self.task.runtime.takers.add(self.effect.action_type, self)
+
+    def stop(self) -> None:
+        self.task.runtime.takers.remove(self.effect.action_type, self)
+
+    def take(self, action: Action) -> Woken:
+        try:
+            return self.start_for(action)
+        except BaseException as error:  # a key function's, or no timer can be had
+            self.stop()
+            return self.fail(error)
+
+    def fail(self, error: BaseException) -> Woken:
+        return self.task.runtime.runner.resume(self, False, error)
+
+    def start_for(self, action: Action) -> Woken:
+        """Start a saga for ``action``, or none."""
+        return self.spawn(self.new_child(action))
+
+    def spawn(self, child: SagaTask) -> Woken:
+        """Queue ``child``, without a word of pool pressure, whose callback is foreign code."""
+        return self.task.runtime.runner.spawn(child)
+
+    def new_child(self, action: Action) -> SagaTask:
+        """A saga for ``action``, attached and with the values of the one that watches."""
+        saga, task = self.effect.saga, self.task
+        source = partial(saga, action) if self._pass_action else saga
+        return SagaTask(task.runtime, source, parent=self._scope, values=task.values)
+
+
+class _OneOfEachKey(Watching):
+    """The running saga of each key; one that has ended is forgotten, and its key with it."""
+
+    __slots__ = ("_lock", "_running")
+
+    effect: TakeLatest | TakeLeading
+
+    def __init__(self, effect: TakeLatest | TakeLeading) -> None:
+        super().__init__(effect)
+        self._lock = threading.Lock()
+        self._running: dict[Any, SagaTask] = {}
+
+    def key_of(self, action: Action) -> Any:
+        """What the effect's function says; all actions are of one key if there is none."""
+        return None if self.effect.key is None else self.effect.key(action)
+
+    def running(self, key: Any) -> SagaTask | None:
+        """The saga of ``key``, if one runs."""
+        with self._lock:
+            return self._running.get(key)
+
+    def start_as(self, key: Any, action: Action) -> Woken:
+        """Start the saga of ``key``."""
+        child = self.new_child(action)
+        child.add_done_callback(partial(self._forget, key))
+        with self._lock:
+            self._running[key] = child
+        return self.spawn(child)
+
+    def _forget(self, key: Any, child: SagaTask) -> None:
+        """Called on the worker that ended the child, perhaps after another took its place."""
+        with self._lock:
+            if self._running.get(key) is child:
+                del self._running[key]
+
+
+class _KeepingLatest(_OneOfEachKey):
+    """Cancels a key's saga before it starts the next."""
+
+    __slots__ = ()
+
+    def start_for(self, action: Action) -> Woken:
+        key = self.key_of(action)
+        before = self.running(key)
+        if before is not None:
+            before.cancel_tree()
+        return self.start_as(key, action)
+
+
+class _KeepingFirst(_OneOfEachKey):
+    """Starts nothing while a key has a saga."""
+
+    __slots__ = ()
+
+    def start_for(self, action: Action) -> Woken:
+        key = self.key_of(action)
+        return None if self.running(key) is not None else self.start_as(key, action)
 
 
 def _takes_an_argument(saga: Callable[..., Any]) -> bool:
@@ -71,56 +151,3 @@ def _takes_an_argument(saga: Callable[..., Any]) -> bool:
     except ValueError:
         return True
     return True
-
-
-_PENDING: Final = "milo.debounce"
-
-
-@handles(Debounce)
-def debounce(effect: Debounce, context: SagaTask, store: StorePort) -> EffectResult:
-    """Set the timer for this saga and target anew."""
-    if context.local is None:
-        context.local = {}
-    pending = context.local.get(_PENDING)
-    if pending is None:
-        pending = context.local[_PENDING] = _Pending(context)
-    pending.set(effect, context.scope)
-    return EffectResult.next()
-
-
-class _Pending:
-    """The debounced sagas of one saga that have not started, each with its timer.
-
-    A timer that fires while it is replaced finds another in its place and starts nothing.
-    """
-
-    def __init__(self, parent: SagaTask) -> None:
-        self._lock = threading.Lock()
-        self._runtime = parent.runtime
-        self._timers: dict[Any, tuple[object, Timer]] = {}
-        parent.add_done_callback(self._drop)
-
-    def set(self, effect: Debounce, scope: SagaContext) -> None:
-        saga, mine = effect.saga, object()
-        with self._lock:
-            _, earlier = self._timers.pop(saga, (None, None))
-            if earlier is not None:
-                earlier.cancel()
-            timer = self._runtime.clock.call_later(
-                effect.seconds, partial(self._fire, saga, mine, scope)
-            )
-            self._timers[saga] = mine, timer
-
-    def _fire(self, saga: Callable[[], Any], mine: object, scope: SagaContext) -> None:
-        """Start the debounced saga, on the clock's thread."""
-        with self._lock:
-            if self._timers.get(saga, (None, None))[0] is not mine:
-                return
-            del self._timers[saga]
-        self._runtime.submit(SagaTask(self._runtime, saga, parent=scope))
-
-    def _drop(self, parent: SagaTask) -> None:
-        with self._lock:
-            for _, timer in self._timers.values():
-                timer.cancel()
-            self._timers.clear()
