@@ -17,12 +17,22 @@ HANGS = 60.0
 """Seconds that only a hang exceeds."""
 
 
+class Everything:
+    """A container of all types of action."""
+
+    def __contains__(self, action_type):
+        return True
+
+
 class FakeRuntime:
-    """A ``milo_core.runtime.Runtime`` that notes what it is asked, and its own factory."""
+    """A ``milo_core.runtime.Runtime`` that notes what it is asked, and its own factory.
+
+    It listens for every action, and keeps those it was told of in ``actions``.
+    """
 
     def __init__(self):
         self.notes = []
-        self.marks = []
+        self.actions = []
         self.host = None
         self.active = 0
         self.wake = None
@@ -30,11 +40,12 @@ class FakeRuntime:
     def __call__(self, host):
         self.host = host
         self.notes.append("made")
+        host.listen_for(Everything())
         return self
 
     def on_action(self, action):
         self.notes.append(f"on_action {action.type}")
-        self.marks.append((action.type, mark))
+        self.actions.append(action)
         return self.wake
 
     def start(self, sagas, cmds):
@@ -56,6 +67,21 @@ class FakeRuntime:
 def fake_runtime():
     """A fresh ``FakeRuntime``, to be given as ``Store(..., runtime=fake_runtime)``."""
     return FakeRuntime()
+
+
+@pytest.fixture
+def behind():
+    """``behind(mark)``: the actions that an open mark sees, in order; ``None`` if it is closed."""
+
+    def actions(mark):
+        node, found = mark.node, []
+        if node is None:
+            return None
+        while (node := node[1]) is not None:
+            found.append(node[0])
+        return found
+
+    return actions
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from milo_core import (
     runtime,
 )
 from milo_core.actions import INIT
+from milo_core.journal import Mark
 
 
 def asking(state, action):
@@ -236,7 +237,7 @@ def test_on_action_runs_under_the_lock_with_the_new_state(fake_runtime):
     store = Store(asking, 0, runtime=fake_runtime)
     seen = []
 
-    def on_action(action, mark):
+    def on_action(action):
         seen.append((action.type, store.state, is_free(fake_runtime.host.lock)))
 
     fake_runtime.on_action = on_action
@@ -250,7 +251,7 @@ def test_a_dispatch_during_matching_is_refused(fake_runtime):
     store = Store(asking, 0, runtime=fake_runtime)
     refused = []
 
-    def on_action(action, mark):
+    def on_action(action):
         with pytest.raises(StateError, match="Take predicate") as caught:
             store.dispatch(Action("OTHER"))
         refused.append(caught.value)
@@ -263,7 +264,7 @@ def test_a_dispatch_during_matching_is_refused(fake_runtime):
 def test_actions_reach_the_runtime_in_order_of_dispatch(together, fake_runtime):
     """Eight threads dispatching: ``on_action`` sees every action in the order of the states."""
     for _ in range(20):
-        del fake_runtime.marks[:]
+        del fake_runtime.actions[:]
         store = Store(lambda s, a: (*s, a.type), (), runtime=fake_runtime)
         store.run_saga("s")
 
@@ -272,7 +273,7 @@ def test_actions_reach_the_runtime_in_order_of_dispatch(together, fake_runtime):
                 store.dispatch(Action(f"{name}{number}"))
 
         together(*[lambda name=name: work(name) for name in "abcdefgh"])
-        assert tuple(kind for kind, _ in fake_runtime.marks) == store.state[1:]
+        assert tuple(each.type for each in fake_runtime.actions) == store.state[1:]
 
 
 def test_a_failing_reducer_is_no_action(fake_runtime):
@@ -283,6 +284,47 @@ def test_a_failing_reducer_is_no_action(fake_runtime):
     with pytest.raises(StateError):
         store.dispatch(Action("FAIL"))
     assert fake_runtime.notes == before
+
+
+def test_only_awaited_types_reach_the_runtime(fake_runtime):
+    """``on_action`` is called for types in the container, as it stands when they come."""
+    store, awaited = Store(asking, 0, runtime=fake_runtime), {"ONE"}
+    store.run_saga("s")
+    fake_runtime.host.listen_for(awaited)
+    for kind in ("ONE", "TWO"):
+        store.dispatch(Action(kind, "first"))
+    awaited.add("TWO")
+    awaited.remove("ONE")
+    for kind in ("ONE", "TWO"):
+        store.dispatch(Action(kind, "then"))
+    assert fake_runtime.actions == [Action("ONE", "first"), Action("TWO", "then")]
+
+
+def test_whoever_listens_last_is_asked(fake_runtime):
+    """A second container takes the place of the first; an empty one ends the listening."""
+    store = Store(asking, 0, runtime=fake_runtime)
+    store.run_saga("s")
+    for awaited in ({"ONE"}, {"TWO"}, ()):
+        fake_runtime.host.listen_for(awaited)
+        store.dispatch(Action("ONE"))
+        store.dispatch(Action("TWO"))
+    assert fake_runtime.actions == [Action("ONE"), Action("TWO")]
+
+
+def test_awaited_types_are_asked_for_under_the_lock(fake_runtime):
+    """So a container that changes under the lock, as takers come and go, misses nothing."""
+    store, free = Store(asking, 0, runtime=fake_runtime), []
+    store.run_saga("s")
+
+    class Asked:
+        def __contains__(self, kind):
+            free.append(is_free(fake_runtime.host.lock))
+            return False
+
+    fake_runtime.host.listen_for(Asked())
+    store.dispatch(Action("OTHER"))
+    assert free == [False]
+    assert fake_runtime.actions == []
 
 
 # Marks
@@ -296,43 +338,70 @@ def changing(next_dispatch, get_state):
     return lambda action: next_dispatch(Action("CHANGED", action.payload))
 
 
-@pytest.mark.parametrize(
-    ("middleware", "kind"), [((), "PUT"), ((passing,), "PUT"), ((passing, changing), "CHANGED")]
-)
-def test_a_mark_reaches_on_action(fake_runtime, middleware, kind):
-    """A put's mark comes with its own action, changed by middleware or not, and with no other."""
-    store = Store(asking, 0, middleware, runtime=fake_runtime)
+@pytest.mark.parametrize("middleware", [(), (passing,), (passing, changing)])
+def test_a_mark_is_opened_behind_its_action(fake_runtime, behind, middleware):
+    """The first action linked behind a put's mark is the next dispatched after its own."""
+    store, mark = Store(asking, 0, middleware, runtime=fake_runtime), Mark()
     store.run_saga("s")
-    mark = object()
+    store.dispatch(Action("EARLIER"))
     fake_runtime.host.put(Action("PUT"), mark)
-    fake_runtime.host.put(Action("PUT"), None)
-    store.dispatch(Action("PUT"))
-    assert fake_runtime.marks == [(kind, mark), (kind, None), (kind, None)]
-
-
-def test_a_mark_held_back_is_forgotten(fake_runtime):
-    """Where middleware swallows a put, or fails, its mark does not stick to the next action."""
-
-    def swallowing(next_dispatch, get_state):
-        def dispatch(action):
-            if action.type == "FAIL":
-                raise LookupError
-            if action.type != "HOLD":
-                next_dispatch(action)
-
-        return dispatch
-
-    store = Store(asking, 0, (swallowing,), runtime=fake_runtime)
-    store.run_saga("s")
-    fake_runtime.host.put(Action("HOLD"), "mark")
-    with pytest.raises(LookupError):
-        fake_runtime.host.put(Action("FAIL"), "mark")
+    assert behind(mark) == []
     store.dispatch(Action("NEXT"))
-    assert fake_runtime.marks == [("NEXT", None)]
+    store.dispatch(Action("LAST"))
+    kinds = ["CHANGED"] * 2 if changing in middleware else ["NEXT", "LAST"]
+    assert [each.type for each in behind(mark)] == kinds
 
 
-def test_a_mark_is_for_the_first_of_several_actions(fake_runtime):
-    """Where middleware passes on two actions for one put, the first carries the mark."""
+@pytest.mark.parametrize("middleware", [(), (passing,)])
+def test_putting_again_moves_the_mark(fake_runtime, behind, middleware):
+    """A mark stands behind the latest of its puts, whatever was dispatched between them."""
+    store, mark = Store(asking, 0, middleware, runtime=fake_runtime), Mark()
+    store.run_saga("s")
+    for between in ([], ["A"], ["B", "C"]):
+        fake_runtime.host.put(Action("PUT"), mark)
+        for kind in between:
+            store.dispatch(Action(kind))
+        assert [each.type for each in behind(mark)] == between
+    fake_runtime.host.put(Action("PUT"), mark)
+    assert behind(mark) == []
+
+
+def test_a_put_is_seen_behind_other_marks(fake_runtime, behind):
+    """What one saga puts is dispatched like anything else, for the marks that are open."""
+    store, one, two = Store(asking, 0, runtime=fake_runtime), Mark(), Mark()
+    store.run_saga("s")
+    fake_runtime.host.put(Action("ONE"), one)
+    fake_runtime.host.put(Action("TWO"), two)
+    assert (behind(one), behind(two)) == ([Action("TWO")], [])
+
+
+def holding(next_dispatch, get_state):
+    def dispatch(action):
+        if action.type == "FAIL":
+            raise LookupError
+        if action.type != "HOLD":
+            next_dispatch(action)
+
+    return dispatch
+
+
+@pytest.mark.parametrize("kind", ["HOLD", "FAIL"])
+def test_a_mark_held_back_stands_where_its_put_began(fake_runtime, behind, kind):
+    """Where middleware swallows a put, or fails, its mark does not stick to the next action."""
+    store, mark = Store(asking, 0, (holding,), runtime=fake_runtime), Mark()
+    store.run_saga("s")
+    store.dispatch(Action("EARLIER"))
+    try:
+        fake_runtime.host.put(Action(kind), mark)
+    except LookupError:
+        assert kind == "FAIL"
+    store.dispatch(Action("NEXT"))
+    store.dispatch(Action("LAST"))
+    assert behind(mark) == [Action("NEXT"), Action("LAST")]
+
+
+def test_a_mark_is_for_the_first_of_several_actions(fake_runtime, behind):
+    """Where middleware passes on two actions for one put, the mark stands between them."""
 
     def doubling(next_dispatch, get_state):
         def dispatch(action):
@@ -341,13 +410,13 @@ def test_a_mark_is_for_the_first_of_several_actions(fake_runtime):
 
         return dispatch
 
-    store = Store(asking, 0, (doubling,), runtime=fake_runtime)
+    store, mark = Store(asking, 0, (doubling,), runtime=fake_runtime), Mark()
     store.run_saga("s")
-    fake_runtime.host.put(Action("PUT"), "mark")
-    assert fake_runtime.marks == [("PUT", "mark"), ("ECHO", None)]
+    fake_runtime.host.put(Action("PUT"), mark)
+    assert behind(mark) == [Action("ECHO")]
 
 
-def test_a_mark_is_not_for_what_middleware_dispatches_on_the_way(fake_runtime):
+def test_a_mark_is_not_for_what_middleware_dispatches_on_the_way(fake_runtime, behind):
     """An action of its own that middleware dispatches first does not take the put's mark."""
 
     def announcing(next_dispatch, get_state):
@@ -358,53 +427,102 @@ def test_a_mark_is_not_for_what_middleware_dispatches_on_the_way(fake_runtime):
 
         return dispatch
 
-    store = Store(asking, 0, (announcing,), runtime=fake_runtime)
+    store, mark = Store(asking, 0, (announcing,), runtime=fake_runtime), Mark()
     store.run_saga("s")
-    fake_runtime.host.put(Action("PUT"), "mark")
-    assert fake_runtime.marks == [("ANNOUNCED", None), ("PUT", "mark")]
+    fake_runtime.host.put(Action("PUT"), mark)
+    assert [each.type for each in fake_runtime.actions] == ["ANNOUNCED", "PUT"]
+    assert behind(mark) == []
+    store.dispatch(Action("NEXT"))
+    assert behind(mark) == [Action("NEXT")]
 
 
-def test_a_mark_is_not_kept(fake_runtime):
-    """Once a put is over, held back or not, the store holds on to nothing of its mark."""
+def test_a_mark_survives_what_middleware_dispatches_and_refuses(fake_runtime, behind):
+    """An action of middleware's own that fails on the way leaves the mark to the put."""
 
-    class Mark:
+    def announcing(next_dispatch, get_state):
+        def dispatch(action):
+            if action.type == "PUT":
+                with pytest.raises(LookupError):
+                    store.dispatch(Action("FAIL"))
+            next_dispatch(action)
+
+        return dispatch
+
+    store, mark = Store(asking, 0, (announcing, holding), runtime=fake_runtime), Mark()
+    store.run_saga("s")
+    fake_runtime.host.put(Action("PUT"), mark)
+    assert behind(mark) == []
+
+
+@pytest.mark.parametrize("middleware", [(), (passing,), (lambda n, g: lambda action: None,)])
+def test_a_closed_mark_is_not_kept(fake_runtime, middleware):
+    """Once closed, its put held back or not, a mark is gone with the next action but one."""
+
+    class Watched(Mark):
         pass
 
-    store = Store(asking, 0, (lambda n, g: lambda action: None,), runtime=fake_runtime)
+    store, mark = Store(asking, 0, middleware, runtime=fake_runtime), Watched()
     store.run_saga("s")
-    mark = Mark()
     gone = weakref.ref(mark)
-    fake_runtime.host.put(Action("HOLD"), mark)
+    fake_runtime.host.put(Action("PUT"), mark)
+    mark.node = None
+    fake_runtime.host.put(Action("PUT"), Mark())
+    fake_runtime.host.put(Action("PUT"), Mark())
     del mark
     gc.collect()
     assert gone() is None
 
 
 @pytest.mark.parametrize("middleware", [(), (passing,)])
-def test_a_mark_is_not_for_what_listeners_dispatch(fake_runtime, middleware):
-    """A dispatch from a listener of the put's action carries no mark."""
-    store = Store(asking, 0, middleware, runtime=fake_runtime)
+def test_a_mark_is_not_for_what_listeners_dispatch(fake_runtime, behind, middleware):
+    """A dispatch from a listener of the put's action comes behind the mark."""
+    store, mark = Store(asking, 0, middleware, runtime=fake_runtime), Mark()
     store.run_saga("s")
     leave = store.subscribe(lambda: (leave(), store.dispatch(Action("HEARD"))))
-    fake_runtime.host.put(Action("PUT"), "mark")
-    assert fake_runtime.marks == [("PUT", "mark"), ("HEARD", None)]
+    fake_runtime.host.put(Action("PUT"), mark)
+    assert behind(mark) == [Action("HEARD")]
 
 
-def test_marks_of_many_threads_do_not_mix(fake_runtime, together):
-    """Eight threads putting through middleware at once: each mark stays with its action."""
+@pytest.mark.parametrize("middleware", [(), (passing,)])
+def test_an_action_that_fails_is_seen_behind_no_mark(fake_runtime, behind, middleware):
+    """What the reducer refuses was not dispatched; a put of it does not move the mark on."""
+
+    def reducer(state, action):
+        return 1 / (action.type != "FAIL")
+
+    store, mark = Store(reducer, 0, middleware, runtime=fake_runtime), Mark()
+    store.run_saga("s")
+    fake_runtime.host.put(Action("PUT"), mark)
+    with pytest.raises(StateError):
+        store.dispatch(Action("FAIL"))
+    assert behind(mark) == []
+    with pytest.raises(StateError):
+        fake_runtime.host.put(Action("FAIL"), mark)
+    store.dispatch(Action("NEXT"))
+    assert behind(mark) == [Action("NEXT")]
+
+
+@pytest.mark.parametrize("middleware", [(), (passing,)])
+def test_marks_of_many_threads_do_not_mix(fake_runtime, together, behind, middleware):
+    """Eight threads putting at once: behind each mark stands what came after its own action."""
     for _ in range(20):
-        del fake_runtime.marks[:]
-        store = Store(asking, 0, (passing,), runtime=fake_runtime)
+        del fake_runtime.actions[:]
+        store = Store(asking, 0, middleware, runtime=fake_runtime)
         store.run_saga("s")
+        host, marks = fake_runtime.host, []
 
-        def work(name, store=store):
+        def work(name, store=store, host=host, marks=marks):
             for number in range(10):
-                fake_runtime.host.put(Action(f"{name}{number}"), f"{name}{number}")
-                store.dispatch(Action("PLAIN"))
+                mark = Mark()
+                host.put(Action("PUT", (name, number)), mark)
+                store.dispatch(Action("PLAIN", (name, number)))
+                marks.append(((name, number), mark))
 
         together(*[lambda name=name: work(name) for name in "abcdefgh"])
-        assert all(mark == (None if kind == "PLAIN" else kind) for kind, mark in fake_runtime.marks)
-        assert len(fake_runtime.marks) == 160
+        order = fake_runtime.actions
+        assert len(order) == 160
+        for payload, mark in marks:
+            assert behind(mark) == order[order.index(Action("PUT", payload)) + 1 :]
 
 
 # Sagas, idleness, the end

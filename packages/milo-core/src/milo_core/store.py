@@ -23,6 +23,7 @@ from milo_core._arguments import (
     middleware_layers,
     recording_path,
 )
+from milo_core._locking import first_try, wait_for
 from milo_core._sharing import share
 from milo_core.actions import INIT, Action
 from milo_core.errors import StateError
@@ -98,7 +99,7 @@ class Store(Generic[State]):
         self._reducer = reducer
         self._state = initial_state
         self._lock = threading.RLock()
-        self._acquire, self._release = self._lock.acquire, self._lock.release
+        self._acquire, self._release = first_try(self._lock), self._lock.release
         self._holds_lock = _ownership(self._lock)
         self._view: ViewState | None = None
         self._exit_code: int | None = None
@@ -127,7 +128,7 @@ class Store(Generic[State]):
             pool_pressure_threshold=pool_pressure_threshold,
         )
         share(self, self._journal, self._host.put, self._entry)
-        share(self._acquire, self._release, self._holds_lock)
+        share(self._acquire, self._release, self._holds_lock, _ANSWERS)
         self.dispatch(Action(INIT))
 
     # What people read
@@ -168,6 +169,16 @@ class Store(Generic[State]):
     def pool_active(self) -> int:
         """How many sagas, calls and commands run or are queued. Waiting sagas do not count."""
         return 0 if self._runtime is None else self._runtime.active
+
+    @property
+    def runtime(self) -> Runtime:
+        """What runs this store's sagas and commands; made now if nothing has needed it yet.
+
+        Raises:
+            StateError: the store was shut down before anything needed one.
+            MissingPluginError: no runtime is installed.
+        """
+        return self._need_runtime()
 
     # What people do
 
@@ -290,7 +301,8 @@ class Store(Generic[State]):
         wake: Callable[[], None] | None = None
         outcome: Outcome | None = None
         try:
-            self._acquire()
+            if not self._acquire():
+                wait_for(self._lock)
             try:
                 answer = self._reducer(self._state, action)
             except Exception as cause:  # foreign code; goes to whoever dispatched
@@ -411,7 +423,7 @@ class _Subscription:
 
 
 def _ownership(lock: threading.RLock) -> Callable[[], bool]:
-    """What tells whether the calling thread holds ``lock``; ``threading.Condition`` asks it, too."""
+    """What tells whether the calling thread holds ``lock``, as ``threading.Condition`` asks."""
     return lock._is_owned  # type: ignore[attr-defined, no-any-return]
 
 

@@ -9,6 +9,8 @@ semaphore    ``Semaphore``: the places that ``Limit`` runs things in
 context      ``SagaContext``: identity and cancel scope
 task         ``SagaTask``: one running saga
 children     running sagas on behalf of a waiting one
+monitors     ``SagaMonitor``, ``install_monitor``: being told of all that sagas do
+tree_monitor ``TreeMonitor``, logging_monitor ``LoggingMonitor``: monitors to use
 runtime      ``SagaRuntime``: what a store finds by entry point, and wires the rest
 _runner      steps sagas; _scheduler: ready queue and workers; _takers: who waits for what
 _timers      the timer heap; _loop: the event loop; _commands: commands as sagas
@@ -16,6 +18,7 @@ errors       what goes wrong, and ``SagaCancelled``
 """
 
 from milo_effects.channels import Buffer, Channel, Emit
+from milo_effects.children import delegate
 from milo_effects.context import SagaContext
 from milo_effects.effects import (
     ActionChannel,
@@ -52,16 +55,19 @@ from milo_effects.errors import (
     HandlerError,
     MissingValueError,
     RegistrationError,
+    ResumedTwiceError,
     SagaCancelled,
     SubscriptionError,
     UnknownEffectError,
 )
-from milo_effects.registry import EffectRegistry, Handler, handles
-from milo_effects.results import WINDING_DOWN, EffectResult, Resume, Start
-from milo_effects.results import Cancel as Stop
+from milo_effects.logging_monitor import LoggingMonitor
+from milo_effects.monitors import SagaMonitor, install_monitor
+from milo_effects.registry import EffectRegistry, Handler, answers, handles
+from milo_effects.results import WINDING_DOWN, EffectResult, Reply, Resume, Start, Stop, Wait
 from milo_effects.runtime import SagaRuntime
 from milo_effects.semaphore import Semaphore
 from milo_effects.task import SagaTask
+from milo_effects.tree_monitor import TreeMonitor
 
 __version__ = "0.1.0"
 
@@ -90,14 +96,18 @@ __all__ = [
     "HandlerError",
     "Join",
     "Limit",
+    "LoggingMonitor",
     "MissingValueError",
     "Put",
     "Race",
     "RegistrationError",
+    "Reply",
     "Resume",
+    "ResumedTwiceError",
     "Retry",
     "SagaCancelled",
     "SagaContext",
+    "SagaMonitor",
     "SagaRuntime",
     "SagaTask",
     "Select",
@@ -113,7 +123,12 @@ __all__ = [
     "TakeLeading",
     "Throttle",
     "Timeout",
+    "TreeMonitor",
     "TryCall",
     "UnknownEffectError",
+    "Wait",
+    "answers",
+    "delegate",
     "handles",
+    "install_monitor",
 ]

@@ -8,8 +8,7 @@ the scheduler's lock. Generators, handlers and callbacks are called without any 
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextvars import Context, copy_context
 from inspect import GEN_CREATED, getgeneratorstate
 from itertools import repeat
@@ -17,14 +16,15 @@ from types import GeneratorType
 from typing import Any, TypeAlias
 
 from milo_core import Action, StateError
+from milo_core._locking import give_way, wait_for
 from milo_core._sharing import share
 from milo_core.actions import SAGA_CANCELLED, SAGA_ERROR
 from milo_core.runtime import StorePort
-from milo_effects._locking import give_way, wait_for
 from milo_effects._scheduler import Scheduler, Wake
 from milo_effects.context import SagaContext, descendants
 from milo_effects.errors import HandlerError, ResumedTwiceError, SagaCancelled
-from milo_effects.registry import KEEPS_MARK, EffectRegistry, Handler
+from milo_effects.monitors import Monitors
+from milo_effects.registry import EffectRegistry, Handler
 from milo_effects.results import (
     CONT,
     NEXT,
@@ -32,9 +32,9 @@ from milo_effects.results import (
     THROW,
     WAIT,
     WINDING_DOWN,
-    Cancel,
     EffectResult,
     Start,
+    Stop,
     Wait,
 )
 from milo_effects.task import FOLLOW, Cancelling, OnDone, SagaTask, TaskState
@@ -78,11 +78,12 @@ class Runner:
         self._alive: set[SagaTask] = set()
         self._stuck: set[SagaTask] = set()
         """Tasks in a call that ran out of time, on workers that were set aside."""
-        self._few_left = threading.Condition(self._lock)
+        self._few_left = self.scheduler.condition()
         self._closing = False
         self._cleanup_is_over = False
         self._spared = 0
         """How many tasks ``wait_ended`` does not wait for, besides stuck ones."""
+        self.monitors = Monitors(self.alive)
         share(self, self.scheduler, self._alive)
 
     # Starting
@@ -90,14 +91,21 @@ class Runner:
     def spawn(self, task: SagaTask, *, first: bool = False) -> Wake | None:
         """Queue a new task; what is returned must be called once no lock is held."""
         parent = task.parent
+        if self.monitors.installed:
+            running = None if parent is None else self.scheduler.own_task()
+            self.monitors.expect(task, running)
+        too_late = False
         if parent is not None:
             task.enter()
+            too_late = parent.is_cancelled  # or else a cancellation reaches it from here on
         with self._lock:
             self._alive.add(task)
             if self._cleanup_is_over:
                 task.cancelling = _CLOSING
+            elif too_late and task.cancelling == _NO:
+                task.cancelling = _REQUESTED
             wake = self.scheduler.push(task, first=first)
-        if parent is not None and parent.is_cancelled:
+        if too_late:
             task.cancel_tree()
         return wake
 
@@ -117,7 +125,6 @@ class Runner:
         its worker goes on with the answer itself.
         """
         task = wait.task
-        give_way(self._lock)
         with self._lock:
             if task.waiting is not wait:
                 _log.debug("late answer to %s dropped", task, extra={"milo_saga_id": task.saga_id})
@@ -182,6 +189,12 @@ class Runner:
         if not kept:
             callback(task)
 
+    def not_on_done(self, task: SagaTask, callback: OnDone) -> None:
+        """Forget ``callback``; it may be on its way."""
+        with self._lock:
+            if task.on_done is not None:
+                task.on_done.pop(callback, None)
+
     # Ending everything
 
     def alive(self) -> list[SagaTask]:
@@ -229,8 +242,11 @@ class Runner:
         if type(task.generator) is not GeneratorType and not self._make_generator(task):
             return
         send, throw = task.generator.send, task.generator.throw
+        if self.monitors.installed:
+            send, throw = self.monitors.watch(task, send, throw)
         table, find, store = self._registry.table, self._registry.find, self.store
-        task.given = None
+        if task.given is not None:
+            task.given = None
         step = send if task.ok else throw
         value = task.value
         handler: Handler | None = None
@@ -252,7 +268,7 @@ class Runner:
                     handler = find(effect)
                 value = handler(effect, task, store)
             except BaseException as error:  # foreign code has failed; the saga may catch it
-                step, value = throw, error
+                step, value, handler = throw, error, _no_handler
             else:
                 step = send
                 if value is follow:
@@ -264,7 +280,7 @@ class Runner:
                 if not self._settle_cancelling(task):
                     return
                 step, value = throw, task.value
-        if not getattr(handler, KEEPS_MARK, False):
+        if handler not in self._registry.keepers:
             task.close_mark()
         self._requeue(task, step is not throw, value, variables)
 
@@ -292,31 +308,35 @@ class Runner:
         ``before`` handled the effect before this one, if that was in the same turn.
         """
         mark = task.mark
-        if mark is not None and (before is None or getattr(before, KEEPS_MARK, False)):
+        if mark is not None and (before is None or before in self._registry.keepers):
             task.since = mark.node
-        answered = self._answer(task, effect, variables)
-        if not answered:
+        wait: object = task.reply
+        task.reply = None
+        if isinstance(wait, EffectResult):
+            wait = self._answer(task, effect, wait)
+        if isinstance(wait, Wait) and self._park(task, wait, variables):
             return False
-        task.close_mark()
+        if task.mark is not None:
+            task.close_mark()
         if task.cancelling > _DELIVERED and not self._settle_cancelling(task):
             return False
-        task.given = None  # what comes now is received, whoever cancels from here on
+        if task.given is not None:
+            task.given = None  # what comes now is received, whoever cancels from here on
         return True
 
-    def _answer(self, task: SagaTask, effect: object, variables: Context) -> bool:
-        """Leave an answer with the task, or park it; whether there is one."""
-        reply, task.reply = task.reply, None
-        if isinstance(reply, EffectResult):
-            if reply.action != WAIT:
-                task.ok, task.value = _plain_answer(effect, reply)
-                return True
-            if reply.start is None:
-                task.ok = False
-                task.value = HandlerError(effect, "EffectResult.wait without a start function")
-                return True
-            reply = Started(effect, reply.start)
-        assert isinstance(reply, Wait)
-        return not self._park(task, reply, variables)
+    def _answer(self, task: SagaTask, effect: object, result: EffectResult) -> Wait | None:
+        """Leave the answer with the task, unless it is one to wait for."""
+        if result.action == WAIT and result.start is not None:
+            return Started(effect, result.start)
+        if result.action == SEND:
+            task.ok, task.value = True, result.value
+        elif result.action == NEXT or result.action == CONT:
+            task.ok, task.value = True, None
+        elif result.action == THROW and isinstance(result.error, BaseException):
+            task.ok, task.value = False, result.error
+        else:
+            task.ok, task.value = False, HandlerError(effect, result)
+        return None
 
     def _park(self, task: SagaTask, wait: Wait, variables: Context) -> bool:
         """Begin to wait; ``False`` if there is an answer or a cancellation to go on with."""
@@ -327,11 +347,14 @@ class Runner:
             wait.begin()
         except BaseException as error:  # foreign code; goes to the saga unless it was resumed
             return self._begin_failed(task, wait, error)
-        _keep_variables(task, variables)
-        task.close_mark()  # the journal would grow for as long as this waits
-        lock.acquire(False) or wait_for(lock)
+        if len(variables):
+            task.variables = copy_context()
+        if task.mark is not None:
+            task.close_mark()  # the journal would grow for as long as this waits
+        if not lock.acquire(False):
+            wait_for(lock)
         try:
-            if task.waiting is None or task.cancelling > _DELIVERED:
+            if task.waiting is not wait or task.cancelling > _DELIVERED:
                 return False
             task.state = _PARKED
             if self._stuck:
@@ -352,7 +375,8 @@ class Runner:
 
     def _requeue(self, task: SagaTask, ok: bool, value: Any, variables: Context) -> None:
         """Let others have their turn."""
-        _keep_variables(task, variables)
+        if len(variables):
+            task.variables = copy_context()
         task.ok, task.value = ok, value
         with self._lock:
             wake = self.scheduler.push(task)
@@ -372,7 +396,8 @@ class Runner:
             self._finish(task, False, SagaCancelled(f"{task.saga_id} was cancelled"))
             return False
         winding_down = self._tell_wait(task)
-        lock.acquire(False) or wait_for(lock)
+        if not lock.acquire(False):
+            wait_for(lock)
         try:
             if task.cancelling != _CLOSING:
                 if winding_down and task.waiting is not None:
@@ -396,7 +421,7 @@ class Runner:
         wait = task.waiting or task.given
         if wait is None or task.cancelling == _WINDING_DOWN:  # then it has ended by now
             return False
-        return _call_stop(task, wait) == WINDING_DOWN
+        return bool(_call_stop(task, wait) == WINDING_DOWN)
 
     def _close_generator(self, task: SagaTask) -> None:
         wait = task.waiting or task.given
@@ -423,20 +448,31 @@ class Runner:
         if not ok and not task.quiet:
             self._announce(task, value)
         # Before the lock is taken: what goes away with these may run finalizers.
-        task.generator = task.variables = task.given = None
-        task.close_mark()
-        lock.acquire(False) or wait_for(lock)
+        task.generator = None
+        if task.variables is not None:
+            task.variables = None
+        if task.given is not None:
+            task.given = None
+        if task.mark is not None:
+            task.close_mark()
+        if not lock.acquire(False):
+            wait_for(lock)
         try:
             task.state = _DONE
             self._alive.discard(task)
             if self._stuck:
                 self._stuck.discard(task)
-            callbacks = task.take_callbacks()
+            callbacks = task.on_done
+            if callbacks is not None:
+                task.on_done = None
             if self._closing and len(self._alive) <= len(self._stuck) + self._spared:
                 self._few_left.notify_all()
         finally:
             lock.release()
-        task.forget()
+        if task.parent is not None or task.is_watching:
+            task.forget()
+        if self.monitors.installed:
+            self.monitors.ended(task)
         if callbacks is not None:
             _call_each(callbacks, task)
 
@@ -465,7 +501,7 @@ class Started(Wait):
     def __init__(self, effect: object, start: Start) -> None:
         self.effect = effect
         self._start = start
-        self._stop: Cancel | None = None
+        self._stop: Stop | None = None
         self.is_over = False
         self.is_stopped = False
 
@@ -489,6 +525,10 @@ class Started(Wait):
         _call(self.task.runtime.runner.resume_strictly(self, False, error))
 
 
+def _no_handler(effect: object, context: object, store: object) -> None:
+    """Stands for the handler of an effect that has failed: it leaves no mark open."""
+
+
 def not_a_saga(source: object, made: object) -> StateError:
     """The error for something that was given as a saga and is none."""
     name = getattr(source, "__name__", repr(source))
@@ -503,7 +543,7 @@ def _call(wake: Wake | None) -> None:
         wake()
 
 
-def _call_each(callbacks: list[OnDone], task: SagaTask) -> None:
+def _call_each(callbacks: Iterable[OnDone], task: SagaTask) -> None:
     for callback in callbacks:
         try:
             callback(task)
@@ -516,22 +556,10 @@ def _without_our_frame(error: BaseException) -> BaseException:
 
     It may be kept for long, and with it every frame that its traceback names.
     """
-    if isinstance(error, SagaCancelled):
-        error.__traceback__ = None
-    elif error.__traceback__ is not None:
-        error.__traceback__ = error.__traceback__.tb_next
-    return error
-
-
-def _plain_answer(effect: object, result: EffectResult) -> tuple[bool, Any]:
-    """What follows from a result that does not wait."""
-    if result.action == SEND:
-        return True, result.value
-    if result.action == NEXT or result.action == CONT:
-        return True, None
-    if result.action == THROW and isinstance(result.error, BaseException):
-        return False, result.error
-    return False, HandlerError(effect, result)
+    seen = error.__traceback__
+    return error.with_traceback(
+        None if seen is None or isinstance(error, SagaCancelled) else seen.tb_next
+    )
 
 
 def _text(error: BaseException) -> str:
@@ -547,11 +575,6 @@ def _call_stop(task: SagaTask, wait: Wait) -> Any:
     except BaseException:  # a plugin's code; the saga must still be cancelled
         _log.exception("stopping what %s waited for raised", task)
         return None
-
-
-def _keep_variables(task: SagaTask, variables: Context) -> None:
-    """Remember the context variables the saga has set; most set none."""
-    task.variables = copy_context() if len(variables) else None
 
 
 def _has_begun(generator: object) -> bool:

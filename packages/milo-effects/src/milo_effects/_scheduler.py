@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterable
 from contextvars import Context
 from typing import TypeAlias
 
+from milo_core._locking import wait_for
 from milo_core.errors import StateError
-from milo_effects._locking import wait_for
 from milo_effects._threads import BackgroundThread
 from milo_effects.task import SagaTask, TaskState
 
@@ -106,6 +106,14 @@ class Scheduler:
         with self.lock:
             return next((w.task for w in self._workers if w.ident == me), None)
 
+    def event(self) -> threading.Event:
+        """A new event for a thread to wait on until sagas have come to some point."""
+        return threading.Event()
+
+    def condition(self) -> threading.Condition:
+        """A new condition on ``lock``, for the same."""
+        return threading.Condition(self.lock)
+
     def stop(self) -> None:
         """End every worker once the queue is empty, and wait for all but the calling one."""
         with self.lock:
@@ -152,7 +160,8 @@ class Scheduler:
         while True:
             wake: Wake | None = None
             task: SagaTask | None = None
-            lock.acquire(False) or wait_for(lock)
+            if not lock.acquire(False):
+                wait_for(lock)
             try:
                 if worker.task is not None and not worker.is_set_aside:
                     self._finished_slice()

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
 from milo_core import Action
+from milo_core._locking import wait_for
 from milo_core._sharing import share
 from milo_core.journal import Mark, Node
 from milo_core.runtime import RuntimeHost
@@ -78,7 +79,9 @@ class Takers:
             for taker in list(waiting):
                 if taker.once:
                     del waiting[taker]
-                wake = both(wake, taker.take(action))
+                woken = taker.take(action)
+                if woken is not None:
+                    wake = both(wake, woken)
             if not waiting:
                 self._by_type.pop(action.type, None)  # a taker that left has done it already
         if self._others:
@@ -125,24 +128,33 @@ class Takers:
 
         A taker that waits ``once`` for several types removes itself when it is given one.
         """
-        with self.lock:
-            if since is not None:
+        lock = self.lock
+        if not lock.acquire(False):
+            wait_for(lock)
+        try:
+            if since is not None and since[1] is not None:
                 action, _ = self.find(pattern, since)
                 if action is not None:
                     return action
-            self._keep(simplest(pattern), taker)
+            if type(pattern) is str and pattern != EVERY:
+                waiting = self._by_type.get(pattern)
+                if waiting is None:
+                    self._by_type[pattern] = {taker: None}
+                else:
+                    waiting[taker] = None
+            else:
+                self._keep(simplest(pattern), taker)
             return None
+        finally:
+            lock.release()
 
     def _keep(self, pattern: Pattern, taker: Taker) -> None:
+        """As ``add``, which does itself what is done most: a single type."""
         if isinstance(pattern, tuple):
             for each in pattern:
-                self._keep(each, taker)
+                self._by_type.setdefault(each, {})[taker] = None
         elif isinstance(pattern, str) and pattern != EVERY:
-            waiting = self._by_type.get(pattern)
-            if waiting is None:
-                self._by_type[pattern] = {taker: None}
-            else:
-                waiting[taker] = None
+            self._by_type.setdefault(pattern, {})[taker] = None
         else:
             self._others[taker] = pattern if callable(pattern) else None
             if len(self._others) == 1:
@@ -150,8 +162,13 @@ class Takers:
 
     def remove(self, pattern: Pattern, taker: Taker) -> None:
         """Have ``taker`` wait no longer. Harmless when it does not."""
-        with self.lock:
+        lock = self.lock
+        if not lock.acquire(False):
+            wait_for(lock)
+        try:
             self._drop(simplest(pattern), taker)
+        finally:
+            lock.release()
 
     def _drop(self, pattern: Pattern, taker: Taker) -> None:
         if isinstance(pattern, tuple):

@@ -8,7 +8,7 @@ from typing import Any
 
 from milo_effects._runner import not_a_saga
 from milo_effects.errors import ChildCancelledError, SagaCancelled
-from milo_effects.results import WINDING_DOWN, Cancel, EffectResult, Resume
+from milo_effects.results import WINDING_DOWN, EffectResult, Resume, Stop
 from milo_effects.task import Cancelling, OnDone, Saga, SagaTask
 
 
@@ -93,7 +93,7 @@ def delegate(parent: SagaTask, source: Saga | Callable[[], Any]) -> EffectResult
     For handlers whose effect is made of others: ``return delegate(context, saga())``.
     """
 
-    def start(resume: Resume) -> Cancel:
+    def start(resume: Resume) -> Stop:
         child = new_child(parent, source, lambda ended: hand_on(ended, parent, resume))
         start_child(child)
         return partial(wind_down, child)
@@ -102,6 +102,6 @@ def delegate(parent: SagaTask, source: Saga | Callable[[], Any]) -> EffectResult
 
 
 def wind_down(child: SagaTask) -> str:
-    """Cancel the child, whose end will resume the parent."""
+    """Stop the child, whose end will resume the parent."""
     child.cancel_tree()
     return WINDING_DOWN

@@ -7,7 +7,7 @@ putting two functions in their place that report what passes through them. So wh
 of one saga is told by the worker that steps it, one event after the other, without any lock.
 
 >>> from milo_core import Store
->>> from milo_effects import Call
+>>> from milo_effects import Call, SagaMonitor, install_monitor
 >>> class Calls(SagaMonitor):
 ...     def effect_answered(self, task, effect, value):
 ...         print(f"{effect.fn.__name__}{effect.args} = {value}")
@@ -27,17 +27,18 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from milo_core import StateError, Store
+from milo_core import StateError
 from milo_core._sharing import share
 from milo_effects.errors import SagaCancelled
 from milo_effects.task import Cancelling, SagaTask
 
 if TYPE_CHECKING:
+    from milo_core import Store
     from milo_effects.context import SagaContext
-    from milo_effects.runtime import SagaRuntime
 
 _log = logging.getLogger(__name__)
 
+Living: TypeAlias = Callable[[], list[SagaTask]]
 Undo: TypeAlias = Callable[[], None]
 Step: TypeAlias = Callable[[Any], Any]
 
@@ -58,11 +59,11 @@ class SagaMonitor:
     told of as well: their tasks are ``quiet``.
     """
 
-    def installed(self, runtime: SagaRuntime) -> None:
-        """The monitor is about to be told of ``runtime``'s sagas. Called by who installs it.
+    def attached(self, living: Living) -> None:
+        """The monitor is about to be told of a store's sagas; called by who installs it.
 
-        ``runtime.runner.alive()`` are the sagas that have not ended, of which ``saga_started``
-        is not told any more. What this raises is raised to who installs.
+        ``living()`` are, at any time, those that are queued, run or wait: also those that
+        were started before, of which ``saga_started`` is not told any more.
         """
 
     def saga_started(self, task: SagaTask, started_by: SagaTask | None) -> None:
@@ -113,10 +114,10 @@ def install_monitor(store: Store[Any], monitor: SagaMonitor) -> Undo:
 class Monitors:
     """The monitors of one runner, and what they have been told."""
 
-    def __init__(self, runtime: SagaRuntime) -> None:
+    def __init__(self, living: Living) -> None:
         self.installed: tuple[_Installed, ...] = ()
         """Replaced, never changed, under the lock; workers read it without."""
-        self._runtime = runtime
+        self._living = living
         self._lock = threading.Lock()
         self._era = 0
         """Counts the times that there was none and then one: what was known before is stale."""
@@ -128,7 +129,7 @@ class Monitors:
             raise TypeError(
                 f"a monitor is an object of a subclass of SagaMonitor, was given {monitor!r:.200}"
             )
-        monitor.installed(self._runtime)
+        monitor.attached(self._living)
         installed = _Installed(monitor)
         with self._lock:
             if not self.installed:
@@ -151,7 +152,7 @@ class Monitors:
         if task.local is None:
             task.local = {}
         if _KEY not in task.local:
-            started_by = _task_above(task.parent) or running
+            started_by = task_above(task.parent) or running
             task.local[_KEY] = _Watched(self._era, started_by, is_started=False)
 
     def watch(self, task: SagaTask, send: Step, throw: Step) -> tuple[Step, Step]:
@@ -160,7 +161,7 @@ class Monitors:
         self._tell_started(task, watched)
 
         def step(advance: Step, value: Any) -> Any:
-            watched.effect = _NOTHING
+            watched.effect, watched.era = _NOTHING, self._era
             effect = advance(value)
             watched.effect = effect
             self._tell(lambda monitor: monitor.effect_yielded(task, effect))
@@ -248,10 +249,10 @@ class _Watched:
         """What it has yielded and not been answered yet."""
 
 
-def _task_above(context: SagaContext | None) -> SagaTask | None:
+def task_above(context: SagaContext | None) -> SagaTask | None:
     """The nearest saga in whose scope ``context`` is; it may be one itself."""
     while context is not None and not isinstance(context, SagaTask):
-        context = context.parent
+        context = context._parent
     return context
 
 

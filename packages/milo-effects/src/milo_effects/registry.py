@@ -36,7 +36,7 @@ AnswerT = TypeVar("AnswerT", bound=Callable[..., Any])
 
 _TYPE = "milo_effect_type"
 _ANSWERS = "milo_answers"
-KEEPS_MARK: Final = "milo_keeps_mark"
+_KEEPS_MARK = "milo_keeps_mark"
 
 
 def handles(effect_type: type) -> Callable[[HandlerT], HandlerT]:
@@ -65,7 +65,7 @@ def answers(effect_type: type, *, keeps_mark: bool = False) -> Callable[[AnswerT
     def mark(handler: AnswerT) -> AnswerT:
         setattr(handler, _TYPE, effect_type)
         setattr(handler, _ANSWERS, True)
-        setattr(handler, KEEPS_MARK, keeps_mark)
+        setattr(handler, _KEEPS_MARK, keeps_mark)
         return handler
 
     _refuse_other(effect_type, "answers")
@@ -123,6 +123,10 @@ def _answering(handler: Handler) -> Handler:
     return leave_reply
 
 
+def _keeps_mark(handler: Handler) -> bool:
+    return getattr(handler, _KEEPS_MARK, False)
+
+
 class EffectRegistry:
     """The handlers a runner uses: ours, those given, and those of installed plugins.
 
@@ -144,6 +148,8 @@ class EffectRegistry:
         self._given = table_of(BUILT_IN, *handlers)
         self.table = {kind: _answering(handler) for kind, handler in self._given.items()}
         """Effect type to what the runner calls, see ``answers``."""
+        self.keepers = frozenset(each for each in self._given.values() if _keeps_mark(each))
+        """The handlers whose effects leave the saga's mark open."""
         share(self.table)
         self._plugins = plugins
         self._problems: tuple[Exception, ...] | None = None
@@ -200,4 +206,5 @@ class EffectRegistry:
                 f"{', '.join(kind.__name__ for kind in taken)} has a handler already"
             )
         self._given.update(found)
+        self.keepers |= {each for each in found.values() if _keeps_mark(each)}
         self.table.update((kind, _answering(handler)) for kind, handler in found.items())

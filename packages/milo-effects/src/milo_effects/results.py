@@ -39,8 +39,8 @@ class Resume(Protocol):
 WINDING_DOWN: Final = "winding down"
 """A cancel function returns this when what it stops ends later, and resumes the saga then."""
 
-Cancel: TypeAlias = Callable[[], Any]
-Start: TypeAlias = Callable[[Resume], Cancel]
+Stop: TypeAlias = Callable[[], Any]
+Start: TypeAlias = Callable[[Resume], Stop]
 
 
 class Reply:

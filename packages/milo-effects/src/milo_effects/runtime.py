@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from importlib import import_module
 from random import Random
 from types import GeneratorType
@@ -28,6 +28,7 @@ from milo_effects._scheduler import Scheduler
 from milo_effects._takers import Takers
 from milo_effects._timers import Clock, TimerHeap
 from milo_effects.context import SagaContext
+from milo_effects.monitors import SagaMonitor
 from milo_effects.registry import EffectRegistry
 from milo_effects.task import SagaTask
 
@@ -45,6 +46,7 @@ class SagaRuntime:
         registry: the effect handlers; by default the built-in ones and installed plugins.
         clock, loop, scheduler, random: time, coroutines, threads and chance. The simulator of
             ``milo_effects.testing`` replaces them by its own.
+        monitors: are told of every saga from the first on; see ``install_monitor``.
 
     >>> from functools import partial
     >>> from milo_core import Store
@@ -61,6 +63,7 @@ class SagaRuntime:
         loop: CoroutineRunner | None = None,
         scheduler: SchedulerFactory = Scheduler,
         random: Random | None = None,
+        monitors: Iterable[SagaMonitor] = (),
     ) -> None:
         self._host = host
         self.put = host.put
@@ -74,6 +77,9 @@ class SagaRuntime:
         workers = host.max_workers or default_workers()
         self.runner = Runner(host.store, self.registry, workers, scheduler)
         self._scheduler = self.runner.scheduler
+        self.monitors = self.runner.monitors
+        for monitor in monitors:
+            self.monitors.install(monitor)
         share(self, self.put)
         self._shutting_down = threading.Lock()
         _runtimes.add(self)
@@ -92,7 +98,7 @@ class SagaRuntime:
     def start(self, sagas: tuple[Any, ...], cmds: tuple[Any, ...]) -> None:
         """Start what a reducer asked for: sagas, then commands, in their order."""
         for saga in sagas:
-            self.submit(SagaTask(self, saga))
+            self._submit([SagaTask(self, saga)])
         for command in cmds:
             self._submit(
                 [SagaTask(self, each) for each in command_sagas(command, self._host.store)]
@@ -112,7 +118,7 @@ class SagaRuntime:
         task = SagaTask(self, saga, parent=context, saga_id=name)
         if cancel is not None:
             task.watch(cancel)
-        self.submit(task)
+        self._submit([task])
         if self._is_closing():
             task.cancel_tree()
         return task if context is None else context
@@ -149,6 +155,8 @@ class SagaRuntime:
 
     def submit(self, task: SagaTask) -> SagaTask:
         """Queue a new task and tell of pool pressure."""
+        if self.monitors.installed:
+            self.monitors.expect(task, self._scheduler.own_task())
         self._submit([task])
         return task
 

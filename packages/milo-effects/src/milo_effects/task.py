@@ -66,13 +66,13 @@ class SagaTask(SagaContext):
 
     __slots__ = (
         "_cleanup_scope",
-        "_on_done",
         "cancelling",
         "generator",
         "given",
         "local",
         "mark",
         "ok",
+        "on_done",
         "quiet",
         "reply",
         "runtime",
@@ -129,7 +129,8 @@ class SagaTask(SagaContext):
         self.local: dict[Any, Any] | None = None
         """What handlers keep for this saga, by a key of their own."""
         self._cleanup_scope: SagaContext | None = None
-        self._on_done: list[OnDone] | None = None
+        self.on_done: dict[OnDone, None] | None = None
+        """What ``add_done_callback`` was given; changed under the scheduler's lock."""
 
     # For the holder of the handle
 
@@ -165,7 +166,7 @@ class SagaTask(SagaContext):
             BaseException: the saga's own error.
         """
         if not self.done():
-            ended = threading.Event()
+            ended = self.runtime.runner.scheduler.event()
             self.add_done_callback(lambda _: ended.set())
             if not ended.wait(timeout):
                 raise TimeoutError(f"{self.saga_id} did not end within {timeout}s")
@@ -177,8 +178,13 @@ class SagaTask(SagaContext):
         """Call ``callback(task)`` when the saga has ended; at once if it has.
 
         On the worker that ended it, so the callback must be quick. An error in it is logged.
+        Callbacks are called in the order in which they were added, each once.
         """
         self.runtime.runner.on_done(self, callback)
+
+    def remove_done_callback(self, callback: OnDone) -> None:
+        """No longer call ``callback``; harmless when it was called or is not there."""
+        self.runtime.runner.not_on_done(self, callback)
 
     # For handlers
 
@@ -238,15 +244,15 @@ class SagaTask(SagaContext):
         """Keep ``callback`` unless the saga has ended; under the scheduler's lock."""
         if self.state == _DONE:
             return False
-        if self._on_done is None:
-            self._on_done = []
-        self._on_done.append(callback)
+        if self.on_done is None:
+            self.on_done = {}
+        self.on_done[callback] = None
         return True
 
-    def take_callbacks(self) -> list[OnDone] | None:
-        """The callbacks, if any, once; under the scheduler's lock."""
-        callbacks, self._on_done = self._on_done, None
-        return callbacks
+    @property
+    def is_watching(self) -> bool:
+        """Whether an event of the caller's can cancel this saga."""
+        return self._event is not None
 
     def forget(self) -> None:
         """Let go of the scope and the event; called once, after the end."""

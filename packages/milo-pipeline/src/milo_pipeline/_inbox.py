@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from milo_core import Action
 from milo_core.runtime import StorePort
-from milo_effects import Cancel, EffectResult, Resume, SagaContext, handles
+from milo_effects import EffectResult, Resume, SagaContext, Stop, handles
 
 Item = TypeVar("Item")
 
@@ -45,7 +45,7 @@ class Inbox(Generic[Item]):
         with self._lock:
             return self._items.popleft() if self._items else None
 
-    def wait(self, resume: Resume) -> Cancel:
+    def wait(self, resume: Resume) -> Stop:
         """Resume the saga when there is an item, which may be now."""
         with self._lock:
             if not self._items:

@@ -14,7 +14,7 @@ from milo_core.runtime import StorePort
 from milo_effects.effects import Call, TryCall
 from milo_effects.errors import ChildCancelledError, SagaCancelled
 from milo_effects.registry import answers
-from milo_effects.results import WINDING_DOWN, Cancel, EffectResult, Resume
+from milo_effects.results import WINDING_DOWN, EffectResult, Resume, Stop
 from milo_effects.task import SagaTask
 
 
@@ -72,7 +72,7 @@ def _await(
     The saga then goes on to its own cleanup when the coroutine's is over.
     """
 
-    def start(resume: Resume) -> Cancel:
+    def start(resume: Resume) -> Stop:
         def ended(value: Any, error: BaseException | None) -> None:
             if error is None:
                 resume.send(wrap(value))

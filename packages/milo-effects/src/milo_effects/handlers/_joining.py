@@ -52,7 +52,8 @@ class _Joining(Wait):
             task.add_done_callback(self._ended)
 
     def stop(self) -> None:
-        self._tasks.clear()  # the callback stays where it is, and resumes nobody any more
+        for task in self._tasks:
+            task.remove_done_callback(self._ended)
 
     def _ended(self, task: SagaTask) -> None:
         """Called on the worker that ended the task, or from ``begin``."""

@@ -16,8 +16,11 @@ def put(effect: Put, context: SagaTask, store: StorePort) -> None:
     """Dispatch, and open the saga's mark behind the action, for a ``Take`` that comes next."""
     mark = context.mark
     if mark is None:
-        mark = context.mark = Mark()
-    context.runtime.put(effect.action, mark)
+        mark = Mark()
+        context.runtime.put(effect.action, mark)
+        context.mark = mark
+    else:
+        context.runtime.put(effect.action, mark)
 
 
 @answers(Select)

@@ -12,7 +12,7 @@ from milo_effects.children import as_saga, delegate, hand_on, new_child, start_c
 from milo_effects.effects import Delay, Supervise
 from milo_effects.effects._backoff import jittered_wait
 from milo_effects.registry import handles
-from milo_effects.results import Cancel, EffectResult, Resume
+from milo_effects.results import EffectResult, Resume, Stop
 from milo_effects.task import Saga, SagaTask
 
 _log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def supervised_run(effect: SupervisedRun, context: SagaTask, store: StorePort) -
     """Hand the run's outcome on; what a failed run leaves behind is cancelled first."""
     source = as_saga(effect.saga, context)
 
-    def start(resume: Resume) -> Cancel:
+    def start(resume: Resume) -> Stop:
         def ended(child: SagaTask) -> None:
             if child.error is not None:
                 child.cancel_tree()

@@ -9,15 +9,17 @@ from milo_effects._timers import Timer
 from milo_effects.channels import Channel
 from milo_effects.effects import Delay, Take
 from milo_effects.handlers._channels import take_from
+from milo_effects.patterns import Pattern
 from milo_effects.registry import answers
 from milo_effects.results import Wait
-from milo_effects.task import SagaTask
+from milo_effects.task import FOLLOW, SagaTask
 
 
 @answers(Delay)
 def delay(effect: Delay, context: SagaTask, store: StorePort) -> object:
     """Resume in so many seconds."""
-    return context.follow(_Delaying(effect.seconds))
+    context.reply = _Delaying(effect.seconds)
+    return FOLLOW
 
 
 class _Delaying(Wait):
@@ -38,37 +40,42 @@ class _Delaying(Wait):
 @answers(Take)
 def take(effect: Take, context: SagaTask, store: StorePort) -> object:
     """Wait for the first action that fits, of those dispatched since the ``Put`` just before."""
-    if isinstance(effect.action_type, Channel):
-        return context.follow(take_from(effect.action_type, effect, context))
-    return context.follow(_Taking(effect))
+    source = effect.action_type
+    context.reply = (
+        take_from(source, effect, context)
+        if isinstance(source, Channel)
+        else _Taking(source, effect.timeout)
+    )
+    return FOLLOW
 
 
 class _Taking(Wait):
     """One ``Take`` that waits: for its action, and perhaps for its time to run out."""
 
-    __slots__ = ("_effect", "_timer")
+    __slots__ = ("_pattern", "_timeout", "_timer")
 
     once = True
 
-    def __init__(self, effect: Take) -> None:
-        self._effect = effect
+    def __init__(self, pattern: Pattern, timeout: float | None) -> None:
+        self._pattern = pattern
+        self._timeout = timeout
         self._timer: Timer | None = None
 
     def begin(self) -> None:
-        task, effect = self.task, self._effect
+        task = self.task
         takers = task.runtime.takers
-        if effect.timeout is None:
-            action = takers.add(effect.action_type, self, task.since)
+        if self._timeout is None:
+            action = takers.add(self._pattern, self, task.since)
         else:
             with takers.lock:  # neither the action nor the timer may come before both are set
-                self._timer = task.clock.call_later(effect.timeout, self._expire)
-                action = takers.add(effect.action_type, self, task.since)
+                self._timer = task.clock.call_later(self._timeout, self._expire)
+                action = takers.add(self._pattern, self, task.since)
         if action is not None:
             self._drop_timer()
             self.send(action)
 
     def take(self, action: Action) -> Woken:
-        if self._effect.action_type.__class__ is not str:
+        if type(self._pattern) is not str:
             self._leave()  # it may wait for other types, too
         if self._timer is not None:
             self._timer.cancel()
@@ -84,11 +91,10 @@ class _Taking(Wait):
 
     def _expire(self) -> None:
         self._leave()
-        effect = self._effect
-        self.throw(TimeoutError(f"Take({effect.action_type!r}) timed out after {effect.timeout}s"))
+        self.throw(TimeoutError(f"Take({self._pattern!r}) timed out after {self._timeout}s"))
 
     def _leave(self) -> None:
-        self.task.runtime.takers.remove(self._effect.action_type, self)
+        self.task.runtime.takers.remove(self._pattern, self)
 
     def _drop_timer(self) -> None:
         if self._timer is not None:

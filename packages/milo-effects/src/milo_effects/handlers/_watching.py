@@ -10,7 +10,7 @@ from typing import Any
 
 from milo_core import Action
 from milo_core.runtime import StorePort
-from milo_effects._takers import Woken
+from milo_effects._takers import Woken, both
 from milo_effects.effects import TakeEvery, TakeLatest, TakeLeading, Throttle
 from milo_effects.registry import handles
 from milo_effects.results import Wait
@@ -128,7 +128,9 @@ class _KeepingLatest(_OneOfEachKey):
         key = self.key_of(action)
         before = self.running(key)
         if before is not None:
-            before.cancel_tree()
+            # Told before the next one is queued; what is below it, once the lock is released.
+            before.runtime.runner.request_cancel(before)
+            return both(self.start_as(key, action), before.cancel_tree)
         return self.start_as(key, action)
 
 

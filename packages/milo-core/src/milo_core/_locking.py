@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 from itertools import repeat
 from time import sleep
 
@@ -18,17 +20,22 @@ _HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 _TURNS = 4
 
 
-def wait_for(lock: threading.Lock) -> bool:
-    """Take ``lock``, which was just found taken: ``lock.acquire(False) or wait_for(lock)``.
+def first_try(lock: threading.RLock) -> Callable[[], bool]:
+    """What tries to take ``lock``, and says whether it has: if not, ``wait_for`` it.
 
-    For threads that get no Ctrl-C.
+    Without a GIL it waits itself.
     """
+    return partial(lock.acquire, False) if _HAS_GIL else lock.acquire
+
+
+def wait_for(lock: threading.Lock | threading.RLock) -> None:
+    """Take ``lock``, which was just found taken. Ctrl-C may come before it is, or after."""
     if _HAS_GIL:
         for _ in repeat(None, _TURNS):
             sleep(0)
             if lock.acquire(False):
-                return True
-    return lock.acquire()
+                return
+    lock.acquire()
 
 
 def give_way(lock: threading.Lock) -> None:
