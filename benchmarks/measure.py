@@ -19,7 +19,7 @@ TURNS = 5
 class Row:
     """One line of a table: ``ours`` should be at most ``limit`` times ``floor``.
 
-    With ``floor`` of 1, ``limit`` is a limit in ``unit`` itself.
+    With ``floor`` of 1, or where it is only there to compare with, ``limit`` is one in ``unit``.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Row:
     floor: float
     limit: float
     unit: str = "µs"
+    absolute: bool = False
 
     @property
     def ratio(self) -> float:
@@ -34,7 +35,7 @@ class Row:
 
     @property
     def is_met(self) -> bool:
-        return self.ratio <= self.limit
+        return (self.ours if self.absolute else self.ratio) <= self.limit
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,9 @@ def behind():
         node, found = mark.node, []
         if node is None:
             return None
-        while (node := node[1]) is not None:
+        while (following := node[1]) is not None:
             found.append(node[0])
+            node = following
         return found
 
     return actions

@@ -33,8 +33,9 @@ def commit(journal, action, mark=None):
 def seen(mark):
     """The actions behind an open mark, in order."""
     node, actions = mark.node, []
-    while (node := node[1]) is not None:
+    while (following := node[1]) is not None:
         actions.append(node[0])
+        node = following
     return actions
 
 
@@ -152,6 +153,9 @@ def test_a_lone_mark_needs_no_note(others):
     for each in marks:
         each.node = None
     for _ in range(others + 1):
+        journal.open(mark)
+    for _ in range(2):
+        assert journal.expects is mark
         journal.open(mark)
     assert journal.expects is mark
     payload = watch(journal, 1, mark)

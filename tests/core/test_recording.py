@@ -178,3 +178,13 @@ def test_any_payload_can_be_dispatched(tmp_path, payload):
     store = Store(lambda state, action: action.payload, 0, record=tmp_path / "session.jsonl")
     store.dispatch(Action("GO", payload))
     assert store.state is payload
+
+
+def test_a_type_in_two_halves_is_refused():
+    """A surrogate pair would read back as its one character, whose hash is another's."""
+    store = Store(lambda state, action: state, 0, record=True)
+    with pytest.raises(StateError, match="two halves; write it as one"):
+        store.dispatch(Action("\ud83d\ude00"))
+    assert [entry["action_type"] for entry in store.recording] == ["@@INIT"]
+    store.dispatch(Action("😀"))
+    assert len(store.recording) == 2

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import pickle
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from recorded_types import Pair, Point, append, text_of
+from recorded_types import Colour, Level, Pair, Point, Slotted, append, text_of
 from recorded_values import values
 
 from milo_core import (
@@ -63,6 +64,11 @@ def elsewhere(request):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(actions)
 @example([Action("SETS", {"a", "b", "c", ("d",), frozenset("efg")})])
+@example([Action("KEYS", {"a": 1, 1: "a", None: (), (1, ("b",)): {}, Colour.RED: b"", 0.5: "~"})])
+@example([Action("NUMBERS", [math.nan, math.inf, -math.inf, -0.0, 1 << 5_000, -(1 << 20_000)])])
+@example([Action("TEXTS", ("\ud800", "\ude00\ud83d", "\ud83d\ude00", "\U0001f600", "\x00"))])
+@example([Action("DATA", Point({Level.LOW, Colour.GREEN}, Slotted((Pair({b"\x00", "b"}),))))])
+@example([Action("ONE", n) for n in range(3)] + [Action("@@INIT", (((),),))])
 def test_a_session_replays_the_same_in_another_process(tmp_path, elsewhere, given_actions):
     """Any actions: another process arrives at the same state and the same hashes."""
     path = tmp_path / "session.jsonl"

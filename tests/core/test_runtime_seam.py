@@ -140,6 +140,28 @@ def test_a_runtime_is_made_when_it_is_first_needed(fake_runtime):
     assert fake_runtime.notes.count("made") == 1
 
 
+def test_the_runtime_can_be_asked_for(fake_runtime):
+    """``store.runtime`` is the one that runs its sagas, made now if need be."""
+    store = Store(asking, 0, runtime=fake_runtime)
+    assert store.runtime is fake_runtime
+    store.run_saga("s")
+    assert store.runtime is fake_runtime
+    assert fake_runtime.notes.count("made") == 1
+    store.shutdown()
+    assert store.runtime is fake_runtime
+
+
+def test_a_runtime_that_cannot_be_had(fake_runtime, no_runtime):
+    """``store.runtime`` says why, as starting a saga would."""
+    with pytest.raises(MissingPluginError, match="milo-effects"):
+        _ = Store(asking, 0).runtime
+    with Store(asking, 0, runtime=fake_runtime) as store:
+        pass
+    with pytest.raises(StateError, match="shut down"):
+        _ = store.runtime
+    assert fake_runtime.notes == []
+
+
 def test_eight_threads_make_one_runtime(together, fake_runtime):
     """However many threads need it first, the factory is called once."""
     for _ in range(20):
@@ -656,3 +678,22 @@ def test_work_for_init_starts_from_the_constructor(fake_runtime):
 
     Store(reducer, 0, runtime=fake_runtime)
     assert fake_runtime.notes == ["made", "on_action @@INIT", ("start", ("first",), ())]
+
+
+def test_a_runtime_made_meanwhile_is_used(fake_runtime):
+    """When another thread makes the runtime while this one waits to, there is still one."""
+    store = Store(asking, 0, runtime=fake_runtime)
+    lock = store._lock
+
+    class OvertakenLock:
+        def __enter__(self):
+            store._lock = lock
+            store.run_saga("overtaking")
+
+        def __exit__(self, *error):
+            return None
+
+    store._lock = OvertakenLock()
+    store.run_saga("overtaken")
+    assert fake_runtime.notes.count("made") == 1
+    assert [note[1] for note in fake_runtime.notes[1:]] == ["overtaking", "overtaken"]

@@ -1,8 +1,8 @@
 """EffectRegistry: which handler carries out which effect, ours, given, or a plugin's."""
 
+import itertools
 import logging
 import sys
-import threading
 import types
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
@@ -20,6 +20,7 @@ from milo_effects import (
     SagaCancelled,
     Take,
     UnknownEffectError,
+    answers,
     handles,
 )
 from milo_effects.handlers import BUILT_IN
@@ -43,6 +44,11 @@ def ping(effect, context, store):
 @handles(Ping)
 def other_ping(effect, context, store):
     return EffectResult.next()
+
+
+@answers(Ping)
+def echo(effect, context, store):
+    return effect.text
 
 
 def one(effect):
@@ -111,7 +117,12 @@ def test_two_handlers_for_one_effect_are_refused():
 
     with pytest.raises(RegistrationError, match="Delay has two handlers"):
         EffectRegistry(nap)
-    assert EffectRegistry(ping, ping, {Ping: ping}).table[Ping] is ping
+
+
+def test_the_same_handler_may_be_given_twice(new_store, run):
+    """By itself or in tables: it is one handler."""
+    store = new_store(registry=EffectRegistry(ping, ping, {Ping: ping}))
+    assert run(store, one(Ping())) == "pong"
 
 
 @pytest.mark.parametrize("given", [5, print, "text", lambda effect, context, store: None])
@@ -122,10 +133,25 @@ def test_what_is_not_marked_is_refused(given):
 
 
 @pytest.mark.parametrize("wrong", [5, "Ping", Ping()])
-def test_handles_takes_a_class(wrong):
+@pytest.mark.parametrize("decorator", [handles, answers])
+def test_a_handler_is_marked_with_a_class(decorator, wrong):
     """The error says what to write."""
-    with pytest.raises(RegistrationError, match=r"write @handles\(MyEffect\)"):
-        handles(wrong)
+    with pytest.raises(
+        RegistrationError, match=rf"write @{decorator.__name__}\(MyEffect\)"
+    ) as caught:
+        decorator(wrong)
+    assert repr(wrong) in str(caught.value)
+
+
+@pytest.mark.parametrize("decorator", [handles, answers])
+def test_marking_leaves_the_function_as_it_is(decorator):
+    """It can be called by hand, and marked under another name for another effect."""
+
+    def plain(effect, context, store):
+        return effect
+
+    assert decorator(Ping)(plain) is plain
+    assert plain(5, None, None) == 5
 
 
 def test_one_registry_does_not_change_another():
@@ -243,17 +269,129 @@ def test_what_a_handler_raises_is_thrown_at_the_yield(new_store, run, error, whe
     assert run(new_store(registry=EffectRegistry(broken)), saga()) == "went on"
 
 
-def test_an_answer_that_cannot_be_shown_ends_only_its_saga(new_store, ended, run, caplog):
-    """Even a failing ``repr`` does not cost a worker or leave a saga that never ends."""
+def test_an_answer_that_cannot_be_shown_is_thrown_as_what_showing_it_raised(
+    new_store, run, ended, left
+):
+    """Even a failing ``repr`` costs no worker, and reaches the saga at its yield."""
 
     @handles(Ping)
     def broken(effect, context, store):
         return Unprintable()
 
     store = new_store(registry=EffectRegistry(broken), max_workers=1)
+
+    def saga():
+        with pytest.raises(ValueError, match="no repr"):
+            yield Ping()
+        return "went on"
+
+    assert run(store, saga()) == "went on"
     assert ended(store.run_saga(one(Ping()))) is ValueError
     assert run(store, one(Call(int))) == 0
-    assert "failed" in caplog.text
+    assert left(store) == {}
+
+
+# Handlers that return the answer itself
+
+
+@pytest.mark.parametrize("answer", [5, None, "pong", ValueError("a value"), EffectResult.send(1)])
+def test_what_an_answering_handler_returns_is_sent(new_store, run, answer):
+    """Whatever it is, also an error, or what another handler would mean something by."""
+
+    @answers(Ping)
+    def plain(effect, context, store):
+        return answer
+
+    assert run(new_store(registry=EffectRegistry(plain)), one(Ping())) is answer
+
+
+def test_an_answering_handler_gets_what_others_get(new_store):
+    """The effect yielded, the saga's context and the store; subclasses of the effect, too."""
+    given = []
+
+    @answers(Ping)
+    def note(effect, context, store):
+        given.append((effect, context.saga_id, store))
+
+    store = new_store(registry=EffectRegistry(note))
+    task = store.run_saga(one(LoudPing()))
+    assert task.result(60) is None
+    assert given == [(LoudPing(), task.saga_id, store)]
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt])
+def test_what_an_answering_handler_raises_is_thrown(new_store, run, error):
+    """As with any other handler."""
+
+    @answers(Ping)
+    def broken(effect, context, store):
+        raise error("broken")
+
+    def saga():
+        with pytest.raises(error, match="broken"):
+            yield Ping()
+        return "went on"
+
+    assert run(new_store(registry=EffectRegistry(broken)), saga()) == "went on"
+
+
+def test_an_answering_handler_may_follow_a_reply(new_store, run):
+    """``context.follow`` throws, sends or waits, just as returning the reply would elsewhere."""
+    replies = iter(
+        [
+            EffectResult.send(1),
+            EffectResult.next(),
+            EffectResult.cont(),
+            EffectResult.throw(LookupError("thrown")),
+            EffectResult.wait(lambda resume: (resume.send(2), print)[1]),
+            EffectResult("jump"),
+        ]
+    )
+
+    @answers(Ping)
+    def follow(effect, context, store):
+        return context.follow(next(replies))
+
+    def saga():
+        got = [(yield Ping()), (yield Ping()), (yield Ping())]
+        with pytest.raises(LookupError, match="thrown"):
+            yield Ping()
+        got.append((yield Ping()))
+        with pytest.raises(HandlerError, match="the handler of Ping returned"):
+            yield Ping()
+        return got
+
+    assert run(new_store(registry=EffectRegistry(follow)), saga()) == [1, None, None, 2]
+
+
+def test_answers_and_replies_may_take_turns(new_store, run):
+    """What was followed once is not followed again with the next plain answer."""
+    numbers = itertools.count()
+
+    @answers(Ping)
+    def alternate(effect, context, store):
+        number = next(numbers)
+        return context.follow(EffectResult.send(-number)) if number % 2 else number
+
+    def saga():
+        got = []
+        for _ in range(6):
+            got.append((yield Ping()))  # noqa: PERF401  # yields
+        return got
+
+    store = new_store(registry=EffectRegistry(alternate))
+    assert run(store, saga()) == [0, -1, 2, -3, 4, -5]
+
+
+def test_an_answering_plugin(new_store, run, plugins):
+    """A plugin's handler may be marked with either."""
+
+    @answers(Ping)
+    def plain(effect, context, store):
+        return effect.text
+
+    store = new_store(registry=EffectRegistry(plugins=plugins(pings=plain)))
+    assert run(store, one(Ping("hello"))) == "hello"
 
 
 # Unknown effects and plugins
@@ -272,7 +410,8 @@ def test_an_unknown_effect_is_thrown_at_the_yield(new_store, run, plugins, effec
 
     message = run(store, saga())
     assert type(effect).__name__ in message
-    assert "Call, Debounce, Delay" in message
+    for known in (Call, Delay, Take):
+        assert f"{known.__name__}, " in message.partition("registered: ")[2]
 
 
 def test_yielding_a_generator_suggests_yield_from(new_store, run, plugins):
@@ -334,248 +473,14 @@ def test_a_handler_given_by_hand_wins_over_a_plugins(new_store, run, plugins):
 def test_several_workers_may_be_the_first_to_need_a_plugin(plugins, together, frantic, caplog):
     """Fifty times at once: the plugin is loaded, used, and never taken for a duplicate."""
     for _ in range(50):
-        registry = EffectRegistry(plugins=plugins(pings={Ping: ping}))
+        registry = EffectRegistry(plugins=plugins(pings={Ping: echo}))
         found = []
         together(*[lambda r=registry, f=found: f.append(r.find(Ping()))] * 4)
-        assert found == [ping] * 4
+        assert [each(Ping(), None, None) for each in found] == ["ping"] * 4
         with pytest.raises(UnknownEffectError) as caught:
             registry.find(5)
         assert "already" not in str(caught.value)
     assert caplog.text == ""
-
-
-# Waiting
-
-
-@dataclass(frozen=True)
-class Wait:
-    """Waits as its ``start`` says."""
-
-    start: object
-
-
-@handles(Wait)
-def wait(effect, context, store):
-    return EffectResult.wait(effect.start)
-
-
-@pytest.fixture
-def waiting_store(new_store):
-    return new_store(registry=EffectRegistry(wait), max_workers=2)
-
-
-def nothing():
-    """A way to stop that does nothing."""
-
-
-@pytest.mark.parametrize(
-    ("how", "outcome"),
-    [
-        (lambda resume: resume.send(5), 5),
-        (lambda resume: resume.next(), None),
-        (lambda resume: resume.throw(LookupError("late")), LookupError),
-    ],
-)
-@pytest.mark.parametrize("when", ["in start", "from a thread before start returns", "later"])
-def test_a_wait_can_be_ended_whenever(waiting_store, ended, settle, how, outcome, when):
-    """Synchronously, by another thread while ``start`` still runs, or afterwards."""
-    kept = []
-
-    def start(resume):
-        if when == "in start":
-            how(resume)
-        elif when == "later":
-            kept.append(resume)
-        else:
-            thread = threading.Thread(target=how, args=(resume,))
-            thread.start()
-            thread.join(60)
-        return nothing
-
-    task = waiting_store.run_saga(one(Wait(start)))
-    settle(waiting_store)
-    for resume in kept:
-        how(resume)
-    assert ended(task) == outcome
-
-
-def test_only_the_first_resume_counts(waiting_store, run):
-    """Later ones do nothing, also when the saga waits for something else by then."""
-    kept = []
-
-    def start(resume):
-        kept.append(resume)
-        resume.send(1)
-        resume.send(2)
-        resume.throw(ValueError("3"))
-        return nothing
-
-    def saga():
-        first = yield Wait(start)
-        second = yield Wait(start)
-        for resume in kept:
-            resume.send("too late")
-        return first, second, (yield Delay(0))
-
-    assert run(waiting_store, saga()) == (1, 1, None)
-
-
-def test_send_later_resumes_when_its_result_is_called(waiting_store, settle, hangs):
-    """For callers that hold a lock: the worker is woken by the function that comes back."""
-    kept = []
-
-    def start(resume):
-        kept.append(resume)
-        return nothing
-
-    task = waiting_store.run_saga(one(Wait(start)))
-    settle(waiting_store)
-    wake = kept[0].send_later(5)
-    assert not task.done()
-    wake()
-    assert task.result(hangs) == 5
-    assert kept[0].send_later(6) is None
-
-
-def test_cancelling_stops_what_was_started_once(waiting_store, settle, ended):
-    """The function that ``start`` returned is called, and a late resume does nothing."""
-    kept, stopped = [], []
-
-    def start(resume):
-        kept.append(resume)
-        return lambda: stopped.append(1)
-
-    task = waiting_store.run_saga(one(Wait(start)))
-    settle(waiting_store)
-    task.cancel()
-    assert ended(task) is SagaCancelled
-    kept[0].send(5)
-    settle(waiting_store)
-    assert stopped == [1]
-
-
-def test_a_cancellation_during_start_stops_it_afterwards(new_store, ended):
-    """The wait is begun, then stopped; the saga gets ``SagaCancelled`` at its yield."""
-    stopped = []
-
-    @handles(Ping)
-    def cancelled_meanwhile(effect, context, store):
-        def start(resume):
-            context.cancel_tree()
-            return lambda: stopped.append(1)
-
-        return EffectResult.wait(start)
-
-    store = new_store(registry=EffectRegistry(cancelled_meanwhile))
-    assert ended(store.run_saga(one(Ping()))) is SagaCancelled
-    assert stopped == [1]
-
-
-@pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt])
-def test_a_stop_that_raises_is_logged_and_the_saga_cancelled(
-    waiting_store, settle, ended, caplog, error
-):
-    """A plugin's mistake does not make its sagas immortal."""
-
-    def stop():
-        raise error("cannot stop")
-
-    task = waiting_store.run_saga(one(Wait(lambda resume: stop)))
-    settle(waiting_store)
-    task.cancel()
-    assert ended(task) is SagaCancelled
-    assert "cannot stop" in caplog.text
-
-
-@pytest.mark.parametrize("how", ["send", "throw"])
-def test_winding_down_delays_the_cancellation_until_resumed(waiting_store, settle, ended, how):
-    """The saga is told only when what it waited for has ended; the result is not."""
-    kept, told = [], []
-
-    def start(resume):
-        kept.append(resume)
-        return lambda: "winding down"
-
-    def saga():
-        try:
-            told.append((yield Wait(start)))
-        except BaseException as error:
-            told.append(type(error))
-            raise
-
-    task = waiting_store.run_saga(saga())
-    settle(waiting_store)
-    task.cancel()
-    settle(waiting_store)
-    assert told == []
-    assert not task.done()
-    kept[0].send(5) if how == "send" else kept[0].throw(ValueError("late"))
-    assert ended(task) is SagaCancelled
-    assert told == [SagaCancelled]
-
-
-def test_winding_down_may_be_over_before_it_is_said(waiting_store, settle, ended):
-    """A stop function that resumes and then answers ``WINDING_DOWN`` hangs nobody."""
-    kept = []
-
-    def start(resume):
-        kept.append(resume)
-
-        def stop():
-            resume.next()
-            return "winding down"
-
-        return stop
-
-    task = waiting_store.run_saga(one(Wait(start)))
-    settle(waiting_store)
-    task.cancel()
-    assert ended(task) is SagaCancelled
-
-
-def test_what_never_winds_down_is_closed_at_shutdown(waiting_store, settle, ended, monkeypatch):
-    """Shutdown gives it its time and then closes the generator."""
-    monkeypatch.setattr("milo_effects.runtime.CLEANUP_SECONDS", 0.01)
-    stops = []
-
-    def stop():
-        stops.append(1)
-        return "winding down"
-
-    task = waiting_store.run_saga(one(Wait(lambda resume: stop)))
-    settle(waiting_store)
-    task.cancel()
-    waiting_store.shutdown()
-    assert ended(task) is SagaCancelled
-    assert len(stops) == 2
-
-
-def test_resuming_and_cancelling_at_the_same_time(waiting_store, together, settle, ended, frantic):
-    """Two hundred times: the saga ends once, with the value or cancelled."""
-    for _ in range(200):
-        kept, begun = [], threading.Event()
-
-        def start(resume, kept=kept, begun=begun):
-            kept.append(resume)
-            begun.set()
-            return nothing
-
-        task = waiting_store.run_saga(one(Wait(start)))
-        assert begun.wait(60)
-        together(lambda k=kept: k[0].send(5), task.cancel)
-        assert ended(task) in (5, SagaCancelled)
-
-
-def test_a_wait_that_was_over_and_raises_is_logged(waiting_store, run, caplog):
-    """An error after the resume has nowhere else to go."""
-
-    def start(resume):
-        resume.send(5)
-        raise ValueError("afterwards")
-
-    assert run(waiting_store, one(Wait(start))) == 5
-    waiting_store.shutdown()
-    assert "afterwards" in caplog.text
 
 
 def test_take_is_a_handler_like_any_other():

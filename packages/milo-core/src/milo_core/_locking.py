@@ -20,7 +20,7 @@ _HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 _TURNS = 4
 
 
-def first_try(lock: threading.RLock) -> Callable[[], bool]:
+def first_try(lock: threading.Lock | threading.RLock) -> Callable[[], bool]:
     """What tries to take ``lock``, and says whether it has: if not, ``wait_for`` it.
 
     Without a GIL it waits itself.

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 from milo_core.actions import Action
 
 Node: TypeAlias = list[Any]
-"""``[action, next node]``."""
+"""``[action, next node]``; the last one is empty, and filled in by the next action."""
 
 
 class Mark:
@@ -55,16 +55,19 @@ class Journal:
         """Link ``action`` for the open marks, then open ``mark``, if any, behind it."""
         self._forget_closed(mark)
         if self._open:
-            node: Node = [action, None]
-            self._end[1] = self._end = node
+            end, self._end = self._end, [None, None]
+            end[0] = action  # before it has a next, which is what readers without a lock look at
+            end[1] = self._end
         self._add(mark)
 
     def open(self, mark: Mark, behind: Node | None = None) -> None:
-        """Open ``mark`` behind all that was dispatched so far, or where another open one stands."""
+        """Open ``mark`` behind all that was dispatched so far, or where another one stands."""
         self._forget_closed(mark)
         self._add(mark)
-        if behind is not None and self._open:  # the other is, unless it was closed just now
+        if behind is not None:
             mark.node = behind
+            self._open[mark] = None
+            self.expects = _SEVERAL
 
     def _forget_closed(self, mark: Mark | None) -> None:
         """Leave in ``_open`` all that are open besides ``mark``, and few others."""
@@ -87,6 +90,5 @@ class Journal:
                 self._open[mark] = None
         else:
             self.expects = mark
-            self._end = [None, None]  # or the last action would be held for a mark to come
         if mark is not None:
             mark.node = self._end

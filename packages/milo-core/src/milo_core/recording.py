@@ -52,6 +52,11 @@ class Recorder:
                 f"the type of a recorded action is a string, was given {action.type!r}; "
                 "use a str or StrEnum"
             )
+        if isinstance(encode(str(action.type)), dict):
+            raise StateError(
+                f"the type of a recorded action is text that JSON can hold, was given "
+                f"{action.type!r}, which has one character as two halves; write it as one"
+            )
         payload = encode(action.payload)
         state_hash = _chain(self._hash, action.type, payload)
         entry = {

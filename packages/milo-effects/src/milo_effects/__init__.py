@@ -11,6 +11,7 @@ task         ``SagaTask``: one running saga
 children     running sagas on behalf of a waiting one
 monitors     ``SagaMonitor``, ``install_monitor``: being told of all that sagas do
 tree_monitor ``TreeMonitor``, logging_monitor ``LoggingMonitor``: monitors to use
+running      ``run``: one saga without a store of one's own
 runtime      ``SagaRuntime``: what a store finds by entry point, and wires the rest
 _runner      steps sagas; _scheduler: ready queue and workers; _takers: who waits for what
 _timers      the timer heap; _loop: the event loop; _commands: commands as sagas
@@ -64,6 +65,7 @@ from milo_effects.logging_monitor import LoggingMonitor
 from milo_effects.monitors import SagaMonitor, install_monitor
 from milo_effects.registry import EffectRegistry, Handler, answers, handles
 from milo_effects.results import WINDING_DOWN, EffectResult, Reply, Resume, Start, Stop, Wait
+from milo_effects.running import run
 from milo_effects.runtime import SagaRuntime
 from milo_effects.semaphore import Semaphore
 from milo_effects.task import SagaTask
@@ -131,4 +133,5 @@ __all__ = [
     "delegate",
     "handles",
     "install_monitor",
+    "run",
 ]

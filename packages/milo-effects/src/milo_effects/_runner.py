@@ -16,14 +16,14 @@ from types import GeneratorType
 from typing import Any, TypeAlias
 
 from milo_core import Action, StateError
-from milo_core._locking import give_way, wait_for
+from milo_core._locking import first_try, give_way, wait_for
 from milo_core._sharing import share
 from milo_core.actions import SAGA_CANCELLED, SAGA_ERROR
 from milo_core.runtime import StorePort
+from milo_effects._monitoring import Monitors
 from milo_effects._scheduler import Scheduler, Wake
 from milo_effects.context import SagaContext, descendants
 from milo_effects.errors import HandlerError, ResumedTwiceError, SagaCancelled
-from milo_effects.monitors import Monitors
 from milo_effects.registry import EffectRegistry, Handler
 from milo_effects.results import (
     CONT,
@@ -49,6 +49,7 @@ _DELIVERED = Cancelling.DELIVERED
 _REQUESTED = Cancelling.REQUESTED
 _WINDING_DOWN = Cancelling.WINDING_DOWN
 _CLOSING = Cancelling.CLOSING
+_QUEUED = TaskState.QUEUED
 _RUNNING = TaskState.RUNNING
 _PARKED = TaskState.PARKED
 _DONE = TaskState.DONE
@@ -75,6 +76,7 @@ class Runner:
         self.scheduler = scheduler(self._run_slice, max_workers)
         self._registry = registry
         self._lock = self.scheduler.lock
+        self._take_lock = first_try(self._lock)
         self._alive: set[SagaTask] = set()
         self._stuck: set[SagaTask] = set()
         """Tasks in a call that ran out of time, on workers that were set aside."""
@@ -84,7 +86,7 @@ class Runner:
         self._spared = 0
         """How many tasks ``wait_ended`` does not wait for, besides stuck ones."""
         self.monitors = Monitors(self.alive)
-        share(self, self.scheduler, self._alive)
+        share(self, self.scheduler, self._alive, self._take_lock)
 
     # Starting
 
@@ -92,8 +94,7 @@ class Runner:
         """Queue a new task; what is returned must be called once no lock is held."""
         parent = task.parent
         if self.monitors.installed:
-            running = None if parent is None else self.scheduler.own_task()
-            self.monitors.expect(task, running)
+            self.monitors.expect(task, self.scheduler.own_task)
         too_late = False
         if parent is not None:
             task.enter()
@@ -141,8 +142,8 @@ class Runner:
         with self._lock:
             if wait.is_over and not wait.is_stopped:
                 error = ResumedTwiceError(wait.effect, value)
-                if task.given is not wait:
-                    raise error
+                if task.given is not wait or (task.state != _QUEUED and wait.has_begun):
+                    raise error  # the saga has gone on, or its worker is about to
                 task.ok, task.value = False, error
                 return None
             wait.is_over = True
@@ -250,6 +251,7 @@ class Runner:
         step = send if task.ok else throw
         value = task.value
         handler: Handler | None = None
+        given: Wait | None = None
         follow, delivered = FOLLOW, _DELIVERED
         for _ in repeat(None, self.scheduler.slice_length):
             try:
@@ -275,13 +277,16 @@ class Runner:
                     if not self._follow(task, effect, before, variables):
                         return
                     step, value = send if task.ok else throw, task.value
+                    given, task.given = task.given, None  # received, whoever cancels from here on
                     continue
+            given = None
             if task.cancelling > delivered:
                 if not self._settle_cancelling(task):
                     return
                 step, value = throw, task.value
         if handler not in self._registry.keepers:
             task.close_mark()
+        task.given = given  # not received yet: the task may be cancelled in the queue
         self._requeue(task, step is not throw, value, variables)
 
     def _make_generator(self, task: SagaTask) -> bool:
@@ -318,11 +323,7 @@ class Runner:
             return False
         if task.mark is not None:
             task.close_mark()
-        if task.cancelling > _DELIVERED and not self._settle_cancelling(task):
-            return False
-        if task.given is not None:
-            task.given = None  # what comes now is received, whoever cancels from here on
-        return True
+        return task.cancelling <= _DELIVERED or self._settle_cancelling(task)
 
     def _answer(self, task: SagaTask, effect: object, result: EffectResult) -> Wait | None:
         """Leave the answer with the task, unless it is one to wait for."""
@@ -351,7 +352,7 @@ class Runner:
             task.variables = copy_context()
         if task.mark is not None:
             task.close_mark()  # the journal would grow for as long as this waits
-        if not lock.acquire(False):
+        if not self._take_lock():
             wait_for(lock)
         try:
             if task.waiting is not wait or task.cancelling > _DELIVERED:
@@ -396,7 +397,7 @@ class Runner:
             self._finish(task, False, SagaCancelled(f"{task.saga_id} was cancelled"))
             return False
         winding_down = self._tell_wait(task)
-        if not lock.acquire(False):
+        if not self._take_lock():
             wait_for(lock)
         try:
             if task.cancelling != _CLOSING:
@@ -455,7 +456,7 @@ class Runner:
             task.given = None
         if task.mark is not None:
             task.close_mark()
-        if not lock.acquire(False):
+        if not self._take_lock():
             wait_for(lock)
         try:
             task.state = _DONE
@@ -496,12 +497,13 @@ class Runner:
 class Started(Wait):
     """The wait behind ``EffectResult.wait``: a start function, and the stop that it returned."""
 
-    __slots__ = ("_start", "_stop", "effect", "is_over", "is_stopped")
+    __slots__ = ("_start", "_stop", "effect", "has_begun", "is_over", "is_stopped")
 
     def __init__(self, effect: object, start: Start) -> None:
         self.effect = effect
         self._start = start
         self._stop: Stop | None = None
+        self.has_begun = False
         self.is_over = False
         self.is_stopped = False
 
@@ -510,6 +512,7 @@ class Started(Wait):
         if not callable(stop):
             raise HandlerError(self.effect, stop, by_start=True)
         self._stop = stop
+        self.has_begun = True
 
     def stop(self) -> Any:
         self.is_stopped = True

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
 from milo_core import Action
-from milo_core._locking import wait_for
+from milo_core._locking import first_try, wait_for
 from milo_core._sharing import share
 from milo_core.journal import Mark, Node
 from milo_core.runtime import RuntimeHost
@@ -63,12 +63,13 @@ class Takers:
 
     def __init__(self, host: RuntimeHost) -> None:
         self.lock = host.lock
+        self._take_lock = first_try(host.lock)
         self._journal = host.journal
         self._listen_for = host.listen_for
         self._by_type: dict[str, dict[Taker, None]] = {}
         self._others: dict[Taker, Callable[[Action], Any] | None] = {}
         """Takers with a predicate, or of every action."""
-        share(self, self._by_type)
+        share(self, self._by_type, self._take_lock)
         host.listen_for(self._by_type)
 
     def on_action(self, action: Action) -> Woken:
@@ -92,7 +93,7 @@ class Takers:
         wake: Woken = None
         for taker, predicate in list(self._others.items()):
             try:
-                fitting = predicate is None or predicate(action)
+                fitting = predicate is None or bool(predicate(action))
             except BaseException as error:  # foreign code; goes to the saga that waits with it
                 self._drop_other(taker)
                 wake = both(wake, taker.fail(error))
@@ -117,8 +118,7 @@ class Takers:
         """
         node = since
         while (following := node[1]) is not None:
-            node = following
-            action = node[0]
+            action, node = node[0], following
             if action.type == pattern or fits(pattern, action):
                 return action, node
         return None, node
@@ -129,7 +129,7 @@ class Takers:
         A taker that waits ``once`` for several types removes itself when it is given one.
         """
         lock = self.lock
-        if not lock.acquire(False):
+        if not self._take_lock():
             wait_for(lock)
         try:
             if since is not None and since[1] is not None:
@@ -163,7 +163,7 @@ class Takers:
     def remove(self, pattern: Pattern, taker: Taker) -> None:
         """Have ``taker`` wait no longer. Harmless when it does not."""
         lock = self.lock
-        if not lock.acquire(False):
+        if not self._take_lock():
             wait_for(lock)
         try:
             self._drop(simplest(pattern), taker)

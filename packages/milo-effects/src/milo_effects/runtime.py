@@ -156,12 +156,14 @@ class SagaRuntime:
     def submit(self, task: SagaTask) -> SagaTask:
         """Queue a new task and tell of pool pressure."""
         if self.monitors.installed:
-            self.monitors.expect(task, self._scheduler.own_task())
+            self.monitors.expect(task, self._scheduler.own_task)
         self._submit([task])
         return task
 
     def _submit(self, tasks: list[SagaTask]) -> None:
         for task in tasks:
+            if self.monitors.installed:
+                self.monitors.expect(task)
             self.runner.start(task)
             if task.parent is None and self._is_closing():
                 task.cancel_tree()  # it may have come after everything was cancelled

@@ -101,6 +101,7 @@ __all__ = [
     "quit_on",
     "read_recording",
     "replay",
+    "run",
     "set_active_pipeline",
     "with_confirm",
     "with_cursor",
@@ -181,6 +182,7 @@ if TYPE_CHECKING:
         UnknownEffectError,
         handles,
         install_monitor,
+        run,
     )
     from milo_pipeline import (
         CycleError,

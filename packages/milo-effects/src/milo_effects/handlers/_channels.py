@@ -157,7 +157,7 @@ class _Feeding:
 def event_channel(effect: EventChannel, context: SagaTask, store: StorePort) -> EffectResult:
     """Subscribe right here; a source may emit while it is being subscribed to."""
     if context.mark is not None:
-        context.mark.node = None  # subscribing may be long, and the journal would grow for it
+        context.close_mark()  # subscribing may be long, and the journal would grow for it
     channel = Channel(effect.buffer, name=f"EventChannel({_text(effect.subscribe)})")
     try:
         unsubscribe = effect.subscribe(Emit(channel))

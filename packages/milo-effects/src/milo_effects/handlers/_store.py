@@ -16,11 +16,9 @@ def put(effect: Put, context: SagaTask, store: StorePort) -> None:
     """Dispatch, and open the saga's mark behind the action, for a ``Take`` that comes next."""
     mark = context.mark
     if mark is None:
-        mark = Mark()
-        context.runtime.put(effect.action, mark)
-        context.mark = mark
-    else:
-        context.runtime.put(effect.action, mark)
+        mark = context.mark = Mark()  # before it is opened, so that it is closed come what may
+        mark.node = None
+    context.runtime.put(effect.action, mark)
 
 
 @answers(Select)

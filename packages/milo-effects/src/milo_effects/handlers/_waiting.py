@@ -41,11 +41,10 @@ class _Delaying(Wait):
 def take(effect: Take, context: SagaTask, store: StorePort) -> object:
     """Wait for the first action that fits, of those dispatched since the ``Put`` just before."""
     source = effect.action_type
-    context.reply = (
-        take_from(source, effect, context)
-        if isinstance(source, Channel)
-        else _Taking(source, effect.timeout)
-    )
+    if type(source) is str or not isinstance(source, Channel):
+        context.reply = _Taking(source, effect.timeout)
+    else:
+        context.reply = take_from(source, effect, context)
     return FOLLOW
 
 
@@ -69,7 +68,11 @@ class _Taking(Wait):
         else:
             with takers.lock:  # neither the action nor the timer may come before both are set
                 self._timer = task.clock.call_later(self._timeout, self._expire)
-                action = takers.add(self._pattern, self, task.since)
+                try:
+                    action = takers.add(self._pattern, self, task.since)
+                except BaseException:  # the predicate's; there is nothing left to run out
+                    self._timer.cancel()
+                    raise
         if action is not None:
             self._drop_timer()
             self.send(action)

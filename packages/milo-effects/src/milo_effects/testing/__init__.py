@@ -2,6 +2,7 @@
 
 stepping      ``stepping``: a saga by hand, effect by effect, with no store
 clock         ``VirtualClock``: time that passes only when it is told to
+recording     ``record_run``: what a saga did, as data to compare
 exploring     ``simulate``, ``explore``: a workload with one seed, and with many
 simulation    ``Simulation``: what a workload is given to set up and to let happen
 errors        ``SimulationError`` and ``SimulationStuck``
@@ -16,20 +17,36 @@ Nothing in milo_effects imports this package, so it costs those who do not test 
 from milo_effects.testing.clock import VirtualClock
 from milo_effects.testing.errors import SimulationError, SimulationStuck
 from milo_effects.testing.exploring import Failure, SimulationResult, explore, simulate
+from milo_effects.testing.recording import (
+    UNANSWERED,
+    RecordedRun,
+    RecordedSaga,
+    Sent,
+    Step,
+    Thrown,
+    record_run,
+)
 from milo_effects.testing.simulation import Parked, Simulation, TraceEvent
 from milo_effects.testing.stepping import Stepper, stepping
 
 __all__ = [
+    "UNANSWERED",
     "Failure",
     "Parked",
+    "RecordedRun",
+    "RecordedSaga",
+    "Sent",
     "Simulation",
     "SimulationError",
     "SimulationResult",
     "SimulationStuck",
+    "Step",
     "Stepper",
+    "Thrown",
     "TraceEvent",
     "VirtualClock",
     "explore",
+    "record_run",
     "simulate",
     "stepping",
 ]

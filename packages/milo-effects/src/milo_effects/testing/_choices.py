@@ -7,6 +7,7 @@ from typing import Final
 
 _PREEMPTIONS: Final = (0.0, 0.1, 0.4)
 _SHORT_TURNS: Final = (0.4, 0.8, 1.0)
+_HASTE: Final = (1.0, 0.3, 0.05)
 _FULL_TURN: Final = 500
 
 
@@ -26,6 +27,7 @@ class Choices:
         self._random = Random(seed)
         self._preemption = 0.0 if seed is None else self._random.choice(_PREEMPTIONS)
         self._short_turns = 0.0 if seed is None else self._random.choice(_SHORT_TURNS)
+        self._haste = 1.0 if seed is None else self._random.choice(_HASTE)
 
     def below(self, count: int) -> int:
         """One of ``count`` things."""
@@ -34,6 +36,10 @@ class Choices:
     def interrupts(self) -> bool:
         """Whether something else happens in the middle of a saga's turn."""
         return self._preemption > 0.0 and self._random.random() < self._preemption
+
+    def hurries(self) -> bool:
+        """Whether what may happen at any time may happen now."""
+        return self._haste == 1.0 or self._random.random() < self._haste
 
     def turn(self) -> int:
         """After how many effects the saga that is next has had its turn."""

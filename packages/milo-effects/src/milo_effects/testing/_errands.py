@@ -25,6 +25,8 @@ class Errands:
         self._world = world
         self._note = note
         self._errands: list[_Errand] = []
+        self._offered: list[_Errand] = []
+        """Those that can happen now, as last counted."""
         world.sources.append(self)
         world.patient = self.patient
 
@@ -38,16 +40,17 @@ class Errands:
             self._world.clocks[0].call_later(seconds, partial(self._errands.append, errand))
 
     def patient(self) -> int:
-        """How many of those that can happen might as well happen later."""
-        return sum(errand.is_patient for errand in self._able())
+        """How many of those that were counted might as well happen later."""
+        return sum(errand.is_patient for errand in self._offered)
 
     # As a source
 
     def count(self) -> int:
-        return len(self._able())
+        self._offered = [errand for errand in self._errands if self._can_happen(errand)]
+        return len(self._offered)
 
     def happen(self, index: int) -> None:
-        errand = self._able()[index]
+        errand = self._offered[index]
         self._errands.remove(errand)
         name, work = errand.steps.popleft()
         self._note(OUTSIDE, name)
@@ -55,11 +58,10 @@ class Errands:
         if errand.steps:
             self._errands.append(errand)
 
-    def _able(self) -> list[_Errand]:
-        """What blocks needs a thread of its own: here, that no other is in the midst of anything."""
-        if self._world.frames:
-            return [errand for errand in self._errands if not errand.blocking]
-        return self._errands
+    def _can_happen(self, errand: _Errand) -> bool:
+        if errand.blocking and self._world.frames:
+            return False  # it needs a thread of its own: no other may be in the midst of anything
+        return not errand.is_patient or self._world.is_at_rest or self._world.choices.hurries()
 
 
 class _Errand:

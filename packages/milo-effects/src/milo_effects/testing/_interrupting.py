@@ -14,6 +14,7 @@ from typing import Any
 from milo_effects.registry import EffectRegistry, Handler
 from milo_effects.results import WAIT, EffectResult, Reply, Resume, Start, Stop, Wait
 from milo_effects.task import FOLLOW, SagaTask
+from milo_effects.testing._scheduling import SimulatedScheduler
 from milo_effects.testing._world import World
 
 
@@ -41,6 +42,7 @@ class InterruptedRegistry(EffectRegistry):
         world = self._world
 
         def interrupted(effect: Any, task: SagaTask, store: Any) -> object:
+            world.steps += 1
             world.interrupt()
             answer = handler(effect, task, store)
             if answer is FOLLOW:
@@ -54,7 +56,7 @@ class InterruptedRegistry(EffectRegistry):
 
 def _interrupted_reply(reply: Reply | None, world: World) -> Reply | None:
     if isinstance(reply, Wait):
-        return _Interrupted(reply, world)
+        reply.__class__ = _interrupted_kind(type(reply))  # who resumes it knows this very object
     if isinstance(reply, EffectResult) and reply.action == WAIT and reply.start is not None:
         return EffectResult.wait(_interrupted_start(reply.start, world))
     return reply
@@ -69,23 +71,19 @@ def _interrupted_start(start: Start, world: World) -> Start:
     return interrupted
 
 
-class _Interrupted(Wait):
-    """Begins another wait, and puts it in its place, before the interruption."""
+_interrupted_kinds: dict[type[Wait], type[Wait]] = {}
 
-    __slots__ = ("_wait", "_world")
 
-    def __init__(self, wait: Wait, world: World) -> None:
-        self._wait = wait
-        self._world = world
+def _interrupted_kind(kind: type[Wait]) -> type[Wait]:
+    """A class of waits that are as those of ``kind``, with an interruption when they have begun."""
+    if kind in _interrupted_kinds:
+        return _interrupted_kinds[kind]
 
-    def begin(self) -> None:
-        task, wait = self.task, self._wait
-        wait.task = task
-        task.waiting = wait
-        try:
-            wait.begin()
-        except BaseException:
-            if task.waiting is wait:
-                task.waiting = self  # the runner looks whether what it began is still waited for
-            raise
-        self._world.interrupt()
+    def begin(self: Wait) -> None:
+        kind.begin(self)
+        scheduler = self.task.runtime.runner.scheduler
+        assert isinstance(scheduler, SimulatedScheduler)
+        scheduler.world.interrupt()
+
+    made = type(kind.__name__, (kind,), {"__slots__": (), "begin": begin})
+    return _interrupted_kinds.setdefault(kind, made)

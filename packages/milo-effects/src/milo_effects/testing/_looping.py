@@ -9,15 +9,19 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
 from contextvars import Context, copy_context
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar, TypeVarTuple, Unpack
 
 from milo_core import StateError
 from milo_effects._loop import Ended
 from milo_effects.testing._world import World
 from milo_effects.testing.clock import VirtualClock, VirtualTimer
 from milo_effects.testing.errors import SimulationError
+
+_T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
 
 
 class SimulatedLoop:
@@ -134,20 +138,30 @@ class VirtualEventLoop(asyncio.BaseEventLoop):
         return self._virtual_clock.now()
 
     def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self,
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: *_Ts,
+        context: Context | None = None,
     ) -> asyncio.Handle:
         """As every loop; first come, first called."""
         made = _Callback(self, self.time(), callback, args, context)
         self.ready.append(made)
         return made
 
-    call_soon_threadsafe = call_soon
+    def call_soon_threadsafe(
+        self,
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> asyncio.Handle:
+        """As ``call_soon``; there is one thread."""
+        return self.call_soon(callback, *args, context=context)
 
     def call_at(
         self,
         when: float,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: *_Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """As every loop, at a virtual time."""
@@ -157,14 +171,17 @@ class VirtualEventLoop(asyncio.BaseEventLoop):
         return made
 
     def run_in_executor(
-        self, executor: Any, func: Callable[..., Any], *args: Any
-    ) -> asyncio.Future[Any]:
+        self,
+        executor: Executor | None,
+        func: Callable[[Unpack[_Ts]], _T],
+        *args: *_Ts,
+    ) -> asyncio.Future[_T]:
         """Call ``func`` in a step of its own; every executor is this one thread."""
-        return self.create_task(_called(func, args))
+        return self.create_task(_called(partial(func, *args)))
 
 
-async def _called(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    return function(*args)
+async def _called(function: Callable[[], _T]) -> _T:
+    return function()
 
 
 _REAL: Final = (

@@ -7,13 +7,14 @@ from bisect import insort
 from collections.abc import Callable, Iterable
 from contextvars import Context
 from operator import itemgetter
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from milo_effects._scheduler import Scheduler, Wake
 from milo_effects.task import SagaTask, TaskState
 from milo_effects.testing._world import World
 
-_Place: TypeAlias = tuple[int, bool, int, SagaTask]
+_T = TypeVar("_T")
+_Place: TypeAlias = tuple[int, int, int, SagaTask]
 _ORDER: Final = itemgetter(0, 1, 2)
 
 
@@ -29,7 +30,7 @@ class SimulatedScheduler(Scheduler):
         self, world: World, run: Callable[[SagaTask, Context], None], max_workers: int
     ) -> None:
         super().__init__(run, max_workers)
-        self._world = world
+        self.world = world
         self._idle = self.condition()
         self._queue: list[_Place] = []
         self._turns: list[_Turn] = []
@@ -40,13 +41,15 @@ class SimulatedScheduler(Scheduler):
     # As every scheduler
 
     def push(self, task: SagaTask, *, first: bool = False) -> Wake | None:
-        self._world.check_thread()
+        self.world.check_thread()
         number = self.tasks.get(task)
         if number is None:
             number = self._number(task)
         self._active += 1
         task.state = TaskState.QUEUED
-        insort(self._queue, (self._world.steps, not first, number, task), key=_ORDER)
+        step = self.world.steps
+        place = (0, -step, -number, task) if first else (1, step, number, task)
+        insort(self._queue, place, key=_ORDER)
         return None
 
     def set_aside(self, tasks: Iterable[SagaTask]) -> Wake | None:
@@ -58,18 +61,19 @@ class SimulatedScheduler(Scheduler):
         return None
 
     def own_task(self) -> SagaTask | None:
-        running = self._world.frames[-1] if self._world.frames else None
-        mine = (turn.task for turn in self._turns if not turn.is_set_aside)
-        return running if running in mine else None
+        running = self.world.frames[-1] if self.world.frames else None
+        on_workers = [turn.task for turn in self._turns if not turn.is_set_aside]
+        return running if running in on_workers else None
 
     def event(self) -> threading.Event:
-        return _SimulatedEvent(self._world)
+        return _SimulatedEvent(self.world)
 
     def condition(self) -> threading.Condition:
-        return _SimulatedCondition(self._world, self.lock)
+        return _SimulatedCondition(self.world, self.lock)
 
     def stop(self) -> None:
-        """Nothing: frames end by themselves."""
+        """Let all that is queued have its turn; frames end by themselves."""
+        self.world.run_until(lambda: not self._queue, None)
 
     # As a source
 
@@ -81,19 +85,19 @@ class SimulatedScheduler(Scheduler):
         task = self._queue.pop(index)[3]
         turn = _Turn(task)
         self._turns.append(turn)
-        self._world.frames.append(task)
-        self.slice_length = self._world.choices.turn()
+        self.world.frames.append(task)
+        self.slice_length = self.world.choices.turn()
         with self.lock:
             task.state = TaskState.RUNNING
         variables = task.variables or Context()
         variables.run(self._run, task, variables)
-        self._world.frames.pop()
+        self.world.frames.pop()
         self._turns.remove(turn)
         if not turn.is_set_aside:
             with self.lock:
                 self._finished_slice()
         if task.done() and isinstance(task.error, KeyboardInterrupt):
-            self._world.fail(task.error)  # on one thread Ctrl-C comes to whoever runs
+            self.world.fail(task.error)  # on one thread Ctrl-C comes to whoever runs
 
     def _number(self, task: SagaTask) -> int:
         """Count the task in this world alone, or its name would differ from run to run."""
@@ -132,10 +136,11 @@ class _SimulatedCondition(threading.Condition):
         super().__init__(lock)
         self._world = world
 
-    def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> bool:
+    def wait_for(self, predicate: Callable[[], _T], timeout: float | None = None) -> _T:
         self._world.check_thread()
         self.release()
         try:
-            return self._world.run_until(lambda: bool(predicate()), timeout)
+            self._world.run_until(lambda: bool(predicate()), timeout)
         finally:
             self.acquire()
+        return predicate()

@@ -16,7 +16,8 @@ class Tracer(SagaMonitor):
 
     def saga_started(self, task: SagaTask, started_by: SagaTask | None) -> None:
         by = "" if started_by is None else f" by {started_by.saga_id}"
-        self._note(task.saga_id, f"started{by}: {name_of(task.generator)}")
+        what = "" if task.generator is None else f": {name_of(task.generator)}"
+        self._note(task.saga_id, f"started{by}{what}")
 
     def effect_yielded(self, task: SagaTask, effect: object) -> None:
         self._note(task.saga_id, f"yields {describe(effect)}")

@@ -50,7 +50,10 @@ class World:
         """The saga that runs, those in whose midst it does, and ``None`` for any other thread."""
         self.now = 0.0
         self.steps = 0
-        self.is_over = False
+        self.is_given_up = False
+        """Whether it has failed and is being cleaned up, which must end and must not raise."""
+        self.is_at_rest = False
+        """Whether nothing can happen but what has been put off."""
         self.patient: Callable[[], int] = int
         """How many of the things that can happen might as well happen later."""
         self.parked: Callable[[], str] = str
@@ -71,7 +74,7 @@ class World:
     def run(self, seconds: float | None = None) -> None:
         """Let things happen until nothing can, or until ``seconds`` have passed."""
         limit = None if seconds is None else self.now + seconds
-        while not self.is_over and self._go_on(limit):
+        while self._go_on(limit):
             pass
         if limit is not None:
             self._move_to(limit)
@@ -84,10 +87,13 @@ class World:
         """
         limit = None if timeout is None else self.now + timeout
         while not reached():
-            if self.is_over:
+            if self.is_given_up and self.steps >= self._max_steps:
+                self.steps = 0
                 return False
             if self._go_on(limit):
                 continue
+            if limit is None and self.is_given_up:
+                return False
             if limit is None:
                 raise SimulationStuck(
                     "somebody blocks (in result, wait_idle, shutdown or sleep) and nothing can "
@@ -116,12 +122,11 @@ class World:
 
     def fail(self, error: BaseException) -> None:
         """End the simulation with ``error``, as soon as nothing is in the way."""
-        if self._fault is None:
-            self._fault = error
+        self._fault = self._fault or error
 
-    def calm_down(self) -> None:
-        """Forget what has failed and leave nothing to chance, so that it can be cleaned up."""
-        self._fault = None
+    def give_up(self) -> None:
+        """Leave nothing to chance, raise nothing, and have everything that blocks end."""
+        self.is_given_up = True
         self.steps = 0
         self.choices = Choices(None)
 
@@ -142,6 +147,15 @@ class World:
 
     def _go_on(self, limit: float | None) -> bool:
         """Let one thing happen, or time pass; ``False`` if there is nothing before ``limit``."""
+        if not self.is_given_up:
+            self._check()
+        counts = self._counts()
+        due = self._next_due() if sum(counts) == self.patient() else None
+        if due is not None and (limit is None or due <= limit):
+            return self._choose(counts, 1, due)
+        return self._choose(counts, 0) or self._choose_what_was_put_off()
+
+    def _check(self) -> None:
         if self._fault is not None:
             raise self._fault
         if self.steps >= self._max_steps:
@@ -149,10 +163,11 @@ class World:
                 f"the simulation has not ended after {self._max_steps} steps, at {self.now:g} s; "
                 "give sim.run(seconds) or simulate(until=seconds) an end, or a larger max_steps"
             )
+
+    def _choose_what_was_put_off(self) -> bool:
+        self.is_at_rest = True
         counts = self._counts()
-        due = self._next_due() if sum(counts) == self.patient() else None
-        if due is not None and (limit is None or due <= limit):
-            return self._choose(counts, 1, due)
+        self.is_at_rest = False
         return self._choose(counts, 0)
 
     def _counts(self) -> list[int]:

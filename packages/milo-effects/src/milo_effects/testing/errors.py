@@ -1,8 +1,8 @@
 """What simulations raise.
 
-    MiloError
-    └── SimulationError     a simulation cannot go on
-        └── SimulationStuck what somebody waits for can never happen
+MiloError
+└── SimulationError     a simulation cannot go on
+    └── SimulationStuck what somebody waits for can never happen
 """
 
 from __future__ import annotations

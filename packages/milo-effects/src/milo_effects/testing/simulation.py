@@ -89,6 +89,7 @@ class Simulation:
         self._errands = Errands(self._world, self._note)
         self._monitors = (Tracer(self._note),) if trace else ()
         self._stores: list[Store[Any]] = []
+        self._runtimes: list[SagaRuntime] = []
         self._schedulers: list[SimulatedScheduler] = []
         self._waits: dict[SagaTask, object] = {}
         self._actions: list[Action] = []
@@ -117,7 +118,7 @@ class Simulation:
     def runtime(self, host: RuntimeHost, *, registry: EffectRegistry | None = None) -> SagaRuntime:
         """The factory of runtimes whose sagas run here, for ``Store(runtime=sim.runtime)``."""
         workers = host.max_workers or MAX_WORKERS
-        return SagaRuntime(
+        runtime = SagaRuntime(
             replace(host, max_workers=workers),
             registry=InterruptedRegistry(registry or EffectRegistry(), self._world, self._wait),
             clock=self._world.new_clock(),
@@ -126,6 +127,8 @@ class Simulation:
             random=self._choices.another("sagas"),
             monitors=self._monitors,
         )
+        self._runtimes.append(runtime)
+        return runtime
 
     def run_saga(self, saga: Any, **options: Any) -> SagaTask:
         """Start ``saga`` in the first store; as ``store.run_saga``."""
@@ -211,19 +214,25 @@ class Simulation:
     # Ending
 
     def shutdown(self) -> None:
-        """Shut every store down, as ``store.shutdown()``."""
+        """Shut every store down, as ``store.shutdown()``; of those made elsewhere the runtime."""
         for store in self._stores:
             store.shutdown()
+        for runtime in self._runtimes:
+            runtime.shutdown()
 
     def give_up(self) -> None:
-        """End everything after a failure; what fails now is of no interest any more."""
-        self._world.calm_down()
-        try:
-            self.shutdown()
-        except BaseException as error:  # the first failure is the one to tell of
-            self._note("outside", f"cannot end: {describe(error)}")
-            self._world.is_over = True
-            self.shutdown()
+        """Shut down after a failure, perhaps one in the midst of a shutdown.
+
+        Nothing is raised, for the failure is what is to be told of. Generators that do not
+        come to an end are closed.
+        """
+        self._world.give_up()
+        self.shutdown()
+        for runtime in self._runtimes:
+            runtime.runner.close_all()
+            runtime.runner.wait_ended(None)
+            runtime.clock.close()
+            runtime.loop.close()
 
     def _first(self) -> Store[Any]:
         if not self._stores:
