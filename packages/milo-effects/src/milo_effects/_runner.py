@@ -77,7 +77,8 @@ class Runner:
         self._registry = registry
         self._lock = self.scheduler.lock
         self._take_lock = first_try(self._lock)
-        self._alive: set[SagaTask] = set()
+        self._alive: dict[SagaTask, None] = {}
+        """In the order in which they were started, and so they are cancelled at the end."""
         self._stuck: set[SagaTask] = set()
         """Tasks in a call that ran out of time, on workers that were set aside."""
         self._few_left = self.scheduler.condition()
@@ -100,7 +101,7 @@ class Runner:
             task.enter()
             too_late = parent.is_cancelled  # or else a cancellation reaches it from here on
         with self._lock:
-            self._alive.add(task)
+            self._alive[task] = None
             if self._cleanup_is_over:
                 task.cancelling = _CLOSING
             elif too_late and task.cancelling == _NO:
@@ -213,7 +214,7 @@ class Runner:
             spared = self._line_of(own)
             self._closing, self._spared = True, len(spared)
             return self._few_left.wait_for(
-                lambda: not (self._alive - self._stuck - spared), timeout
+                lambda: not (self._alive.keys() - self._stuck - spared), timeout
             )
 
     def _line_of(self, task: SagaTask | None) -> set[SagaTask]:
@@ -460,7 +461,7 @@ class Runner:
             wait_for(lock)
         try:
             task.state = _DONE
-            self._alive.discard(task)
+            self._alive.pop(task, None)
             if self._stuck:
                 self._stuck.discard(task)
             callbacks = task.on_done

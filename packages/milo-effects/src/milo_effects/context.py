@@ -45,7 +45,7 @@ class SagaContext:
             raise TypeError(f"parent takes a SagaContext, was given {parent!r}")
         self._id: str | int = next(task_numbers) if saga_id is None else saga_id
         self._parent = parent
-        self._members: set[SagaContext] | None = None
+        self._members: dict[SagaContext, None] | None = None
         self._cancelled = False
         self._event = cancel
         if cancel is not None:
@@ -84,16 +84,15 @@ class SagaContext:
             self._cancel_all()
 
     def _cancel_all(self) -> None:
+        """Cancel level by level, and within one in the order in which they came."""
         reached: list[SagaContext] = []
         with _tree_lock:
             ahead = [self]
-            while ahead:
-                context = ahead.pop()
-                if context._cancelled:
-                    continue
-                context._cancelled = True
-                reached.append(context)
-                ahead.extend(context._members or ())
+            for context in ahead:  # which grows meanwhile
+                if not context._cancelled:
+                    context._cancelled = True
+                    reached.append(context)
+                    ahead.extend(context._members or ())
         for context in reached:
             context._on_cancelled()
 
@@ -125,8 +124,8 @@ class SagaContext:
             while (parent := context._parent) is not None:
                 known = parent._is_live()
                 if parent._members is None:
-                    parent._members = set()
-                parent._members.add(context)
+                    parent._members = {}
+                parent._members[context] = None
                 if known:
                     break
                 context = parent
@@ -137,7 +136,7 @@ class SagaContext:
             context: SagaContext = self
             while not context._is_live() and (parent := context._parent) is not None:
                 if parent._members is not None:
-                    parent._members.discard(context)
+                    parent._members.pop(context, None)
                 context = parent
 
 
