@@ -83,7 +83,7 @@ def read_allowed_skips(text: str) -> Iterator[str]:
 
 def gil_is_on() -> Iterable[str]:
     """On free-threaded Python, one line when something has switched the GIL on."""
-    if sysconfig.get_config_var("Py_GIL_DISABLED") and sys._is_gil_enabled():  # type: ignore[attr-defined]
+    if sysconfig.get_config_var("Py_GIL_DISABLED") and sys._is_gil_enabled():  # type: ignore[attr-defined]  # new in 3.13
         yield "the GIL is on: an extension module has switched it back on during this run"
 
 

@@ -39,5 +39,5 @@ def _highlight(code: str, language: str, _attributes: str) -> str:
 
 
 def _style(name: str) -> str:
-    css: str = HtmlFormatter(style=name).get_style_defs("pre code")  # type: ignore[no-untyped-call]
+    css: str = HtmlFormatter(style=name).get_style_defs("pre code")  # type: ignore[no-untyped-call]  # untyped in types-pygments
     return css

@@ -29,11 +29,11 @@ class ThreadStart(Replacement):
         run = thread.run
         # A bound method like the one it replaces: other tools wrap ``run`` the same way and
         # reach for its ``__func__``.
-        thread.run = MethodType(_inside(sink, run), thread)  # type: ignore[method-assign]
+        thread.run = MethodType(_inside(sink, run), thread)  # type: ignore[method-assign]  # meant
         try:
             self.beneath(thread)
         except BaseException:
-            thread.run = run  # type: ignore[method-assign]
+            thread.run = run  # type: ignore[method-assign]  # as above
             raise
 
 

@@ -424,7 +424,7 @@ class _Subscription:
 
 def _ownership(lock: threading.RLock) -> Callable[[], bool]:
     """What tells whether the calling thread holds ``lock``, as ``threading.Condition`` asks."""
-    return lock._is_owned  # type: ignore[attr-defined, no-any-return]
+    return lock._is_owned  # type: ignore[attr-defined, no-any-return]  # it has no public name
 
 
 def _holds(lock: threading.RLock) -> bool:
