@@ -42,7 +42,6 @@ def keep(state, action):
         ({"on_pool_pressure": 5}, TypeError, r"on_pool_pressure must be a function .* given 5"),
         ({"runtime": 5}, TypeError, "runtime must be a function .* was given 5"),
     ],
-    ids=str,
 )
 def test_bad_arguments_are_named(arguments, error, message):
     """The error says which argument, what it takes, and what it was given."""

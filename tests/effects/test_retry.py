@@ -1,6 +1,7 @@
 """Retry calls a function until it succeeds or has failed often enough."""
 
 import asyncio
+import inspect
 from random import Random
 
 import pytest
@@ -294,3 +295,14 @@ def test_a_decision_that_is_no_function_is_refused_where_it_is_written():
     """A class of errors in a tuple, as in ``except``, is a likely slip."""
     with pytest.raises(TypeError, match=r"Retry\(should_retry=...\) takes a function"):
         Retry(print, should_retry=(ValueError,))
+
+
+def test_its_published_parameters_come_first():
+    """What the seed publishes is unchanged; what was added can be given by keyword only."""
+    parameters = list(inspect.signature(Retry).parameters.values())
+    published = ["fn", "args", "kwargs", "max_attempts", "backoff", "base_delay", "max_delay"]
+    assert [each.name for each in parameters[:7]] == published
+    assert {each.kind.name for each in parameters[7:]} == {"KEYWORD_ONLY"}
+    effect = Retry(print)
+    assert (effect.args, dict(effect.kwargs), effect.max_attempts) == ((), {}, 3)
+    assert (effect.backoff, effect.base_delay, effect.max_delay) == ("exponential", 1.0, 30.0)

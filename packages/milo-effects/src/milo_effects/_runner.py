@@ -128,14 +128,14 @@ class Runner:
         """
         task = wait.task
         with self._lock:
-            if task.waiting is not wait:
-                _log.debug("late answer to %s dropped", task, extra={"milo_saga_id": task.saga_id})
-                return None
-            task.waiting = None
-            task.given = wait
-            task.ok = ok
-            task.value = value
-            return self.scheduler.push(task) if task.state == _PARKED else None
+            if task.waiting is wait:
+                task.waiting = None
+                task.given = wait
+                task.ok = ok
+                task.value = value
+                return self.scheduler.push(task) if task.state == _PARKED else None
+        _log.debug("late answer to %s dropped", task, extra={"milo_saga_id": task.saga_id})
+        return None
 
     def resume_strictly(self, wait: Started, ok: bool, value: Any) -> Wake | None:
         """As ``resume``, for waits of which a second answer is a mistake."""
