@@ -38,8 +38,8 @@ def outcome(gate):
 
 
 @pytest.fixture
-def loop():
-    """A loop's thread, which is closed after the test."""
+def loop(gate):
+    """A loop's thread, which is closed after the test, before threads are looked for."""
     made = EventLoopThread()
     yield made
     made.close()
@@ -81,34 +81,57 @@ def test_cancelling_after_the_end_is_harmless(loop, outcome):
     assert done.wait() == 5
 
 
-@pytest.mark.parametrize("error", [None, ValueError, SystemExit, KeyboardInterrupt])
-def test_closing_lets_tasks_that_nobody_awaits_clean_up(loop, outcome, caplog, error):
-    """What a coroutine has left running is cancelled, each one to its end, however they end."""
-    caplog.set_level(logging.CRITICAL, "asyncio")  # which may tell of an error nobody retrieved
-    cleaned, tasks = [], []
+async def leave_three(work):
+    """Leave three tasks running that nobody awaits, once each of them has begun."""
+    tasks = []
+    for _ in range(3):
+        begun = asyncio.Event()
+        tasks.append(asyncio.create_task(work(begun)))
+        await begun.wait()
+    return tasks
 
-    async def stray(begun, number):
+
+@pytest.mark.parametrize("error", [None, ValueError])
+def test_closing_lets_tasks_that_nobody_awaits_clean_up(loop, outcome, caplog, error):
+    """What a coroutine has left running is cancelled, and the loop runs until all have ended."""
+    caplog.set_level(logging.CRITICAL, "asyncio")  # which tells of an error nobody retrieved
+    cleaned = []
+
+    async def wait(begun):
         begun.set()
         try:
             await asyncio.Event().wait()
         finally:
             await asyncio.sleep(0)
-            cleaned.append(number)
+            cleaned.append(1)
             if error is not None:
                 raise error
 
-    async def leave_some():
-        for number in range(3):
-            begun = asyncio.Event()
-            tasks.append(asyncio.create_task(stray(begun, number)))
-            await begun.wait()
+    done = outcome()
+    loop.run(leave_three(wait), done)
+    tasks = done.wait()
+    loop.close()
+    assert cleaned == [1, 1, 1]
+    assert all(task.done() for task in tasks)
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_a_task_that_exits_in_its_cleanup_does_not_end_the_closing(loop, outcome, caplog, error):
+    """The others are cancelled all the same, and the loop runs until all have ended."""
+    caplog.set_level(logging.CRITICAL, "asyncio")
+
+    async def wait(begun):
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise error
 
     done = outcome()
-    loop.run(leave_some(), done)
-    assert done.wait() is None
+    loop.run(leave_three(wait), done)
+    tasks = done.wait()
     loop.close()
-    assert sorted(cleaned) == [0, 1, 2]
-    assert all(task.done() for task in tasks)
+    assert [type(task.exception()) for task in tasks] == [error] * 3
 
 
 def test_a_loop_whose_thread_cannot_be_started_is_tried_again(new_store, run, ended, monkeypatch):
@@ -154,9 +177,31 @@ def test_an_error_of_the_loop_that_is_not_its_end_is_told(loop, outcome, monkeyp
 
     done = outcome()
     cancel = loop.run(wait(), done)
-    moody.refuses = True
-    with pytest.raises(RuntimeError, match="not now"):
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="not now"):
+        patch.setattr(moody, "refuses", True)
         cancel()
-    moody.refuses = False
     cancel()
     assert done.wait() is asyncio.CancelledError
+
+
+def test_a_coroutine_that_cannot_become_a_task_is_told_of(loop, outcome, caplog):
+    """A task factory that fails is that call's error; cancelling it afterwards is harmless."""
+
+    async def set_factory():
+        asyncio.get_running_loop().set_task_factory(refuse)
+
+    async def work():
+        pass
+
+    def refuse(loop, coroutine, **options):
+        asyncio.get_running_loop().set_task_factory(None)
+        raise LookupError("no task")
+
+    first, second, third = outcome(), outcome(), outcome()
+    loop.run(set_factory(), first)
+    assert first.wait() is None
+    cancel = loop.run(work(), second)
+    assert second.wait() is LookupError
+    cancel()
+    loop.run(work(), third)
+    assert third.wait() is None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from milo_core import Action
 from milo_effects import Call, EffectRegistry, SagaCancelled, Select, Take, handles
 from milo_effects.results import Wait
 
@@ -179,6 +180,28 @@ def test_a_log_handler_that_raises_costs_no_worker(new_store, run, settle, times
     assert run(store, one(Call(int))) == 0
 
 
+# Cancelled while an effect is carried out
+
+
+def test_what_a_saga_calls_may_cancel_it(new_store, park, ended):
+    """Before its next effect: it is thrown in where the call's result would have come."""
+    store, seen = new_store(), []
+
+    def saga():
+        yield Take("GO")
+        try:
+            yield Call(task.cancel)
+        except SagaCancelled:
+            seen.append("cancelled")
+            raise
+        seen.append("went on")
+
+    task = park(store, saga())
+    store.dispatch(Action("GO"))
+    assert ended(task) is SagaCancelled
+    assert seen == ["cancelled"]
+
+
 # Turns
 
 
@@ -200,39 +223,71 @@ def test_a_saga_keeps_its_variables_from_turn_to_turn(new_store):
 # A closing that overtakes
 
 
+@pytest.fixture
+def closing_of(new_store, gate, monkeypatch):
+    """``closing_of(store)`` is opened once its shutdown has given up waiting for cleanup."""
+    monkeypatch.setattr("milo_effects.runtime.CLEANUP_SECONDS", 0.01)
+
+    def watch(store):
+        runner, closing = new_store.runtime(store).runner, gate()
+        close_all = runner.close_all
+
+        def close_all_and_tell():
+            close_all()
+            closing.set()
+
+        monkeypatch.setattr(runner, "close_all", close_all_and_tell)
+        return closing
+
+    return watch
+
+
+def noting(effect, seen):
+    """A saga that yields one effect and notes what came of it."""
+    try:
+        seen.append((yield effect))
+    except BaseException as error:
+        seen.append(type(error))
+        raise
+
+
 @pytest.mark.parametrize("answer", [None, "winding down"])
 def test_closing_overtakes_a_stop_that_takes_too_long(
-    await_store, new_store, gate, settle, ended, monkeypatch, answer
+    await_store, closing_of, gate, settle, ended, answer
 ):
     """The saga is closed instead of cancelled: its ``finally`` runs, but may not wait."""
-    monkeypatch.setattr("milo_effects.runtime.CLEANUP_SECONDS", 0.01)
-    stopping, closing, seen = gate(), gate(), []
+    stopping, seen = gate(), []
 
     def stop():
         stopping.set()
         closing.pass_through()
         return answer
 
-    def saga():
-        try:
-            yield Await(lambda: Stopping(stop))
-        except BaseException as error:
-            seen.append(type(error))
-            raise
-
-    task = await_store.run_saga(saga())
+    task = await_store.run_saga(noting(Await(lambda: Stopping(stop)), seen))
     settle(await_store)
-    runner = new_store.runtime(await_store).runner
-    close_all = runner.close_all
-
-    def close_all_and_tell():
-        close_all()
-        closing.set()
-
-    monkeypatch.setattr(runner, "close_all", close_all_and_tell)
+    closing = closing_of(await_store)
     task.cancel()
     stopping.pass_through()
     await_store.shutdown()
+    assert ended(task) is SagaCancelled
+    assert "closed before it had cleaned up" in str(task.error)
+    assert seen == [GeneratorExit]
+
+
+def test_closing_overtakes_a_call_that_takes_too_long(new_store, closing_of, gate, ended):
+    """When the call has come to its end the saga is closed, and its result is dropped."""
+    store, begun, watched, seen = new_store(), gate(), gate(), []
+
+    def work():
+        begun.set()
+        watched.pass_through()
+        return closing.pass_through()
+
+    task = store.run_saga(noting(Call(work), seen))
+    begun.pass_through()
+    closing = closing_of(store)
+    watched.set()
+    store.shutdown()
     assert ended(task) is SagaCancelled
     assert "closed before it had cleaned up" in str(task.error)
     assert seen == [GeneratorExit]

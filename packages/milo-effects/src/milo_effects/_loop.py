@@ -51,13 +51,14 @@ class EventLoopThread:
         Raises:
             StateError: the loop has been closed. The coroutine is closed too.
         """
+        running = _Running(coroutine, ended, copy_context())
         try:
-            loop = self._running_loop()
-        except StateError:
+            with self._lock:  # so that it comes before what ``close`` has the loop do
+                loop = self._running_loop()
+                loop.call_soon_threadsafe(running.begin, loop)
+        except BaseException:  # closed, or the system has no thread for it
             coroutine.close()
             raise
-        running = _Running(coroutine, ended, copy_context())
-        loop.call_soon_threadsafe(running.begin, loop)
         return lambda: _call_on(loop, running.cancel)
 
     def is_current(self) -> bool:
@@ -75,12 +76,12 @@ class EventLoopThread:
         thread.join()
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._closed:
-                raise StateError("the runtime has been shut down and runs no more coroutines")
-            if self._loop is None:
-                self._loop, self._thread = self._start()
-            return self._loop
+        """The loop, started if need be; under the lock."""
+        if self._closed:
+            raise StateError("the runtime has been shut down and runs no more coroutines")
+        if self._loop is None:
+            self._loop, self._thread = self._start()
+        return self._loop
 
     def _start(self) -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
         loop = Context().run(asyncio.new_event_loop)  # or it keeps the first saga's variables
@@ -99,9 +100,11 @@ class EventLoopThread:
         try:
             while not self._stopped:
                 _outlive_exits(loop.run_forever)
+            told: set[asyncio.Task[Any]] = set()
             while left := asyncio.all_tasks(loop):
-                for task in left:
+                for task in left - told:  # once: a second time would cut its cleanup off
                     task.cancel()
+                told |= left
                 _outlive_exits(loop.run_until_complete, asyncio.wait(left))
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.run_until_complete(loop.shutdown_default_executor())
@@ -124,18 +127,18 @@ class _Running:
         self._ended = ended
         self._variables = variables
         self._task: asyncio.Task[Any] | None = None
-        self._unwanted = False
 
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._unwanted:
+        try:
+            self._task = loop.create_task(self._coroutine, context=self._variables)
+        except BaseException as error:  # of a task factory that a coroutine has set
             self._coroutine.close()
-            self._ended(None, asyncio.CancelledError())
-            return
-        self._task = loop.create_task(self._coroutine, context=self._variables)
-        self._task.add_done_callback(self._report)
+            self._ended(None, error)
+        else:
+            self._task.add_done_callback(self._report)
 
     def cancel(self) -> None:
-        self._unwanted = True
+        """Queued behind ``begin``."""
         if self._task is not None:
             self._task.cancel()
 

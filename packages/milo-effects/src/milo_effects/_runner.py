@@ -479,9 +479,8 @@ class Runner:
             _call_each(callbacks, task)
 
     def announce(self, task: SagaTask) -> None:
-        """Dispatch how a task ended, if it was not by returning."""
-        if not task.ok:
-            self._announce(task, task.value)
+        """Dispatch the error or cancellation with which a task has ended."""
+        self._announce(task, task.value)
 
     def _announce(self, task: SagaTask, error: BaseException) -> None:
         if isinstance(error, SagaCancelled):
