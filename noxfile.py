@@ -6,10 +6,11 @@
     nox -s integration-3.11 contract-3.11    all packages together
     nox -s plugin-3.11                       the sample plugin, beside milo-effects
     nox -s bench-3.11 -- --check             the benchmarks; not part of CI
+    nox -s mutation -- milo_core.store       does a test notice each change? not part of CI
 
 Sessions that test install wheels built from packages/ and never see the sources.
 A session whose Python is not on this machine is skipped. Arguments after ``--``
-go to pytest, or to the benchmarks.
+go to pytest, to the benchmarks, or name the modules to mutate.
 """
 
 from __future__ import annotations
@@ -208,3 +209,24 @@ def measure_peer(session: nox.Session) -> list[str]:
         session.warn("no figures of milo-cli; for the reason see above (it needs Python 3.14)")
         return []
     return ["--peer", str(figures)]
+
+
+@nox.session(python="3.11")
+def mutation(session: nox.Session) -> None:
+    """Change a copy of the store and the runner in small ways: does a test notice each?
+
+    Takes about an hour. After ``--``: modules, if not all that ``[tool.mutmut]`` names.
+    """
+    packages = [PACKAGES[name] for name in ("milo-core", "milo-effects")]
+    install(session, PACKAGES, ["test", "mutation"])
+    copy = Path(session.create_tmp()).resolve() / "copy"
+    shutil.rmtree(copy, ignore_errors=True)
+    for package in packages:
+        source = Path("src") / package.import_name
+        shutil.copytree(package.folder / source, copy / source)
+        shutil.copytree(ROOT / package.tests, copy / package.tests)
+    for file in ("pyproject.toml", ".ci/mutation_rules.py"):
+        shutil.copy(ROOT / file, copy)
+    session.chdir(copy)
+    session.run("mutmut", "run", *[f"{module}.*" for module in session.posargs])
+    session.run("mutmut", "results")
