@@ -201,6 +201,19 @@ def test_a_saga_that_cannot_be_run_is_logged_as_critical(store, ended, settle, s
     assert said() == [("CRITICAL", "running saga %s failed", (task.saga_id,), LookupError)]
 
 
+@pytest.mark.parametrize(
+    ("source", "error"), [(lambda: 5, StateError), (lambda: 1 / 0, ZeroDivisionError)]
+)
+def test_a_saga_that_never_began_is_no_fault_of_the_runner(
+    store, ended, settle, reports, said, source, error
+):
+    """It is dispatched as the saga's error, once, and the log has nothing to add."""
+    assert ended(store.run_saga(source)) is error
+    settle(store)
+    assert reports(store) == [("@@SAGA_ERROR", error.__name__)]
+    assert said() == []
+
+
 # What is thrown
 
 
