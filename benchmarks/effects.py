@@ -82,7 +82,11 @@ def locked_call() -> Callable[[], object]:
 
 def effect_rows() -> Iterator[Row]:
     with new_store() as store:
-        effects: list[Callable[[], object]] = [Select, lambda: Call(nothing), lambda: Put(ACTION)]
+        effects: list[Callable[[], object]] = [
+            Select,
+            lambda: Call(nothing),
+            lambda: Put(Action("NOTHING")),
+        ]
         floor, locked, *ours = best_of(
             per_call(step_floor(nothing), COUNT),
             per_call(step_floor(locked_call()), COUNT),

@@ -23,7 +23,10 @@ def test_a_fault_of_the_runner_is_logged_and_costs_no_worker(gate, caplog, hangs
             raise error("a fault")
         ran.set()
 
-    scheduler = Scheduler(run, 1)
+    def fail(task, fault):
+        raise fault
+
+    scheduler = Scheduler(run, fail, 1)
     broken, sound = SimpleNamespace(variables=variables), SimpleNamespace(variables=None)
     with scheduler.lock:
         wake = scheduler.push(broken)
@@ -57,3 +60,40 @@ def test_ctrl_c_while_a_worker_starts_is_ctrl_c(new_store, settle, seen, monkeyp
     settle(store)
     assert seen(store, "RAN") == [1]
     assert caplog.records == []
+
+
+def test_a_worker_that_is_given_up_counts_for_nothing_with_all_it_has_run(gate, hangs):
+    """What it finished without the lock is counted then, and not once more at its end."""
+
+    class Slice:
+        variables = None
+
+    busy, leave = gate(), gate()
+
+    def run(task, variables):
+        if task is stuck:
+            busy.set()
+            leave.pass_through()
+
+    scheduler = Scheduler(run, None, 1)
+    stuck = Slice()
+    others = [Slice() for _ in range(3)]
+    with scheduler.lock:
+        wake = scheduler.push(others[0])
+        for task in [*others[1:], stuck]:
+            scheduler.push(task)
+    wake()
+    busy.pass_through()
+    assert scheduler.active == 1
+    with scheduler.lock:
+        scheduler.set_aside([stuck])
+    assert scheduler.active == 0
+    assert scheduler.wait_idle(hangs)
+    leave.set()
+    last = Slice()
+    with scheduler.lock:
+        wake = scheduler.push(last)
+    wake()
+    assert scheduler.wait_idle(hangs)
+    scheduler.stop()
+    assert scheduler.active == 0

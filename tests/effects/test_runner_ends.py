@@ -7,11 +7,14 @@ import pytest
 
 from milo_core import Action
 from milo_effects import (
+    Call,
+    Delay,
     EffectRegistry,
     EffectResult,
     ResumedTwiceError,
     SagaCancelled,
     Take,
+    Timeout,
     handles,
 )
 
@@ -138,3 +141,35 @@ def test_what_comes_after_the_closing_is_closed(store, ended):
     assert ended(task) is SagaCancelled
     assert "closed before it had cleaned up" in str(task.error)
     assert steps == []
+
+
+# Workers that were set aside
+
+
+def test_shutdown_waits_for_the_cleanup_of_a_call_that_came_back_late(new_store, gate):
+    """A saga whose call ran out of time is as any other again once the call has returned."""
+    call, timed_out, back, cleaned = gate(), gate(), gate(), []
+    store = new_store(max_workers=1)
+
+    def slow():
+        try:
+            yield Call(call.pass_through)
+        finally:
+            yield Delay(0)
+            back.set()
+            yield Delay(0.05)
+            cleaned.append(1)
+
+    def outer():
+        try:
+            yield Timeout(slow, 0.01)
+        except TimeoutError:
+            yield Delay(0)  # by then the clock's thread has cancelled the other saga, too
+            timed_out.set()
+
+    store.run_saga(outer)
+    timed_out.pass_through()
+    call.set()
+    back.pass_through()
+    store.shutdown()
+    assert cleaned == [1]

@@ -189,12 +189,11 @@ def test_a_report_that_is_refused_is_logged_with_the_action(new_store, park, set
 
 def test_a_saga_that_cannot_be_run_is_logged_as_critical(store, ended, settle, said, monkeypatch):
     """A fault of the runner itself ends the saga, and the record says which."""
-    runner = store.runtime.runner
 
     def fault(task, variables):
         raise LookupError("the runner is broken")
 
-    monkeypatch.setattr(runner, "_step", fault)
+    monkeypatch.setattr(store.runtime.runner.scheduler, "_run", fault)
     task = store.run_saga(never())
     assert ended(task) is LookupError
     settle(store)

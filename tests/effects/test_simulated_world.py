@@ -556,3 +556,23 @@ def test_take_every_on_one_store_from_many_threads():
         assert sorted(seen) == [(t, n) for t in "ab" for n in range(4)]
 
     hold(workload)
+
+
+def test_a_reducer_that_waits_for_a_saga_that_puts_is_stuck():
+    """With threads each waits for the other: the saga for the store, which the reducer holds."""
+
+    def puts():
+        yield Put(Action("B"))
+
+    def workload(sim):
+        def reducer(state, action):
+            if action.type == "A":
+                started.result()
+            return state
+
+        store = sim.store(reducer, 0)
+        started = sim.run_saga(puts())
+        with pytest.raises(StateError, match=r"SimulationStuck.*'B'.*holds the store"):
+            store.dispatch(Action("A"))
+
+    simulate(workload)

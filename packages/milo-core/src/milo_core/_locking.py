@@ -42,3 +42,13 @@ def give_way(lock: threading.Lock) -> None:
     """Before taking ``lock`` on any thread: let its holder finish first."""
     if _HAS_GIL and lock.locked():
         sleep(0)
+
+
+def ownership(lock: threading.RLock) -> Callable[[], bool]:
+    """What tells whether the calling thread holds ``lock``, as ``threading.Condition`` asks."""
+    return lock._is_owned  # type: ignore[attr-defined, no-any-return]  # it has no public name
+
+
+def holds(lock: threading.RLock) -> bool:
+    """Whether the calling thread holds ``lock``."""
+    return ownership(lock)()

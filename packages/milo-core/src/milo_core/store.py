@@ -23,7 +23,7 @@ from milo_core._arguments import (
     middleware_layers,
     recording_path,
 )
-from milo_core._locking import first_try, wait_for
+from milo_core._locking import first_try, holds, ownership, wait_for
 from milo_core._sharing import share
 from milo_core.actions import INIT, Action
 from milo_core.errors import StateError
@@ -100,7 +100,7 @@ class Store(Generic[State]):
         self._state = initial_state
         self._lock = threading.RLock()
         self._acquire, self._release = first_try(self._lock), self._lock.release
-        self._holds_lock = _ownership(self._lock)
+        self._holds_lock = ownership(self._lock)
         self._view: ViewState | None = None
         self._exit_code: int | None = None
         self._recorder = None if record is False else Recorder(recording_path(record))
@@ -113,6 +113,7 @@ class Store(Generic[State]):
         self._awaited: Awaited = frozenset[str]()
         self._marks: dict[int, Mark] = {}
         layers = middleware_layers(middleware)
+        self._has_layers = bool(layers)
         self._entry = self._enter if layers else self._commit
         self._chain: Dispatch = self._commit_behind
         for layer in reversed(layers):
@@ -195,6 +196,8 @@ class Store(Generic[State]):
             MissingPluginError: the reducer asked for sagas or commands and no runtime is
                 installed. The state is unchanged.
         """
+        if type(action) is not Action and not self._has_layers:  # middleware may take others
+            _check(action)
         self._entry(action)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
@@ -242,7 +245,7 @@ class Store(Generic[State]):
             StateError: called from where sagas would wait for this call to end: from a
                 reducer, a listener, a saga or a call.
         """
-        if _holds(self._lock) or _holds(self._turn):
+        if holds(self._lock) or holds(self._turn):
             raise StateError(
                 "wait_idle was called from inside a reducer or listener, which sagas wait for; "
                 "call it from the thread that owns the store"
@@ -260,7 +263,7 @@ class Store(Generic[State]):
         Raises:
             StateError: called from inside a reducer.
         """
-        if _holds(self._lock):
+        if holds(self._lock):
             raise StateError(
                 "shutdown was called from inside a reducer; return Quit(state) and shut the "
                 "store down where it is used"
@@ -270,7 +273,7 @@ class Store(Generic[State]):
             runtime = self._runtime
         if runtime is None:
             return
-        if _holds(self._turn):
+        if holds(self._turn):
             threading.Thread(target=runtime.shutdown, name="milo-shutdown").start()
         else:
             runtime.shutdown()
@@ -294,9 +297,7 @@ class Store(Generic[State]):
         This is the store's hot path. The lock is taken by hand because ``with`` costs a
         third more, and inside ``try``, so that a Ctrl-C as it is taken leaves it free.
         """
-        if type(action) is not Action and not isinstance(action, Action):
-            _refuse_other(action)
-        if self._holds_lock():
+        if mark is None and self._holds_lock():  # with a mark it is a saga's, on its worker
             _refuse_nested(action)
         wake: Callable[[], None] | None = None
         outcome: Outcome | None = None
@@ -304,15 +305,16 @@ class Store(Generic[State]):
             if not self._acquire():
                 wait_for(self._lock)
             try:
-                answer = self._reducer(self._state, action)
+                answer = self._reducer(state := self._state, action)
             except Exception as cause:  # foreign code; goes to whoever dispatched
                 raise _reducer_error(cause, action) from cause
-            if type(answer) in _ANSWERS:
+            if answer is not state and type(answer) in _ANSWERS:
                 outcome = self._open(answer)
                 answer = outcome.state
             if self._recorder is not None:
                 self._recorder.record(action)
-            self._state = answer
+            if answer is not state:
+                self._state = answer
             if outcome is not None and outcome.view is not None:
                 self._view = outcome.view
             if mark is not self._journal.expects:
@@ -372,6 +374,7 @@ class Store(Generic[State]):
 
     def _commit_behind(self, action: Action) -> None:
         """The innermost dispatch of a store with middleware: the first that a put causes."""
+        _check(action)
         self._commit(action, self._marks.pop(threading.get_ident(), None))
 
     def _enter(self, action: Action) -> None:
@@ -422,15 +425,6 @@ class _Subscription:
         self.listener = listener
 
 
-def _ownership(lock: threading.RLock) -> Callable[[], bool]:
-    """What tells whether the calling thread holds ``lock``, as ``threading.Condition`` asks."""
-    return lock._is_owned  # type: ignore[attr-defined, no-any-return]  # it has no public name
-
-
-def _holds(lock: threading.RLock) -> bool:
-    return _ownership(lock)()
-
-
 def _refuse_nested(action: Action) -> NoReturn:
     raise StateError(
         f"{action!r} was dispatched from inside a reducer or Take predicate; return "
@@ -442,10 +436,11 @@ def _reducer_error(cause: Exception, action: Action) -> StateError:
     return StateError(f"Reducer error: {type(cause).__name__}: {cause} (on {action.type!r})")
 
 
-def _refuse_other(given: object) -> NoReturn:
-    raise StateError(
-        f"dispatch takes an Action, was given {given!r}; write Action('TYPE', payload)"
-    )
+def _check(given: object) -> None:
+    if not isinstance(given, Action):
+        raise StateError(
+            f"dispatch takes an Action, was given {given!r}; write Action('TYPE', payload)"
+        )
 
 
 def _refuse_late() -> NoReturn:

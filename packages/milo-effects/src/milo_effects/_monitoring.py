@@ -13,12 +13,12 @@ import logging
 import threading
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from milo_core._sharing import share
 from milo_effects.errors import SagaCancelled
 from milo_effects.monitors import Living, SagaMonitor, Undo
-from milo_effects.task import Cancelling, SagaTask
+from milo_effects.task import Cancelling, Saga, SagaTask
 
 if TYPE_CHECKING:
     from milo_effects.context import SagaContext
@@ -31,6 +31,13 @@ Step: TypeAlias = Callable[[Any], Any]
 _KEY: Final = __name__
 """Where in ``SagaTask.local`` a saga's ``_Watched`` is."""
 _NOTHING: Final = object()
+
+
+class Steps(NamedTuple):
+    """What the runner steps in a generator's place while a monitor is installed."""
+
+    send: Step
+    throw: Step
 
 
 class Monitors:
@@ -81,8 +88,8 @@ class Monitors:
                 started_by = running()
             task.local[_KEY] = _Watched(_era_of(self.installed), started_by, is_started=False)
 
-    def watch(self, task: SagaTask, send: Step, throw: Step) -> tuple[Step, Step]:
-        """``send`` and ``throw``, for one turn, so that what passes through them is told."""
+    def watch(self, task: SagaTask, saga: Saga) -> Steps:
+        """What steps ``saga`` for one turn in its place, so that what passes through is told."""
         watched = self._watched(task)
         self._tell_started(task, watched)
 
@@ -100,7 +107,7 @@ class Monitors:
                 self._tell(
                     self.installed, lambda monitor: monitor.effect_answered(task, effect, value)
                 )
-            return step(send, value)
+            return step(saga.send, value)
 
         def watched_throw(error: BaseException) -> Any:
             effect = watched.effect
@@ -111,9 +118,9 @@ class Monitors:
                 self._tell(
                     self.installed, lambda monitor: monitor.effect_failed(task, effect, error)
                 )
-            return step(throw, error)
+            return step(saga.throw, error)
 
-        return watched_send, watched_throw
+        return Steps(watched_send, watched_throw)
 
     def ended(self, task: SagaTask) -> None:
         """Tell of the end; of the start before, if the task never had a turn."""

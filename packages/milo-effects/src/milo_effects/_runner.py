@@ -41,7 +41,10 @@ from milo_effects.task import FOLLOW, Cancelling, OnDone, SagaTask, TaskState
 
 _log = logging.getLogger(__name__)
 
-SchedulerFactory: TypeAlias = Callable[[Callable[[SagaTask, Context], None], int], Scheduler]
+SchedulerFactory: TypeAlias = Callable[
+    [Callable[[SagaTask, Context], None], Callable[[SagaTask, BaseException], None], int],
+    Scheduler,
+]
 
 # Read in the hot loop, where a global costs less than an attribute of a class.
 _NO = Cancelling.NO
@@ -73,7 +76,7 @@ class Runner:
         scheduler: SchedulerFactory = Scheduler,
     ) -> None:
         self.store = store
-        self.scheduler = scheduler(self._run_slice, max_workers)
+        self.scheduler = scheduler(self._step, self._on_fault, max_workers)
         self._registry = registry
         self._lock = self.scheduler.lock
         self._take_lock = first_try(self._lock)
@@ -87,7 +90,7 @@ class Runner:
         self._spared = 0
         """How many tasks ``wait_ended`` does not wait for, besides stuck ones."""
         self.monitors = Monitors(self.alive)
-        share(self, self.scheduler, self._alive, self._take_lock)
+        share(self, self._alive, self._stuck, self._take_lock, self._registry)
 
     # Starting
 
@@ -100,8 +103,8 @@ class Runner:
         if parent is not None:
             task.enter()
             too_late = parent.is_cancelled  # or else a cancellation reaches it from here on
+        self._alive[task] = None  # before the lock, so that whoever has it knows of the task
         with self._lock:
-            self._alive[task] = None
             if self._cleanup_is_over:
                 task.cancelling = _CLOSING
             elif too_late and task.cancelling == _NO:
@@ -214,7 +217,7 @@ class Runner:
             spared = self._line_of(own)
             self._closing, self._spared = True, len(spared)
             return self._few_left.wait_for(
-                lambda: not (self._alive.keys() - self._stuck - spared), timeout
+                lambda: not (set(self._alive) - self._stuck - spared), timeout
             )
 
     def _line_of(self, task: SagaTask | None) -> set[SagaTask]:
@@ -223,33 +226,33 @@ class Runner:
         while task is not None:
             line.add(task)
             scope = task.parent if task.quiet else None
-            task = next((each for each in self._alive if each.scope is scope), None)
+            task = next((each for each in list(self._alive) if each.scope is scope), None)
         return line
 
     # On a worker
 
-    def _run_slice(self, task: SagaTask, variables: Context) -> None:
-        """Give the task its turn. Whatever goes wrong here, the task ends and can be waited for."""
+    def _on_fault(self, task: SagaTask, fault: BaseException) -> None:
+        """End a task in whose turn our own code raised, or foreign code where it should not be."""
         try:
-            self._step(task, variables)
-        except BaseException as fault:  # ours, or of foreign code where we call none on purpose
-            _log.critical("running saga %s failed", task.saga_id, exc_info=True)
+            _log.critical("running saga %s failed", task.saga_id, exc_info=fault)
+        finally:
             if task.state == _RUNNING:
                 self._finish(task, False, fault)
 
     def _step(self, task: SagaTask, variables: Context) -> None:
-        """Step the task until it waits, ends, or has had its turn."""
+        """Give the task its turn: step it until it waits, ends, or has had enough."""
         if task.cancelling > _DELIVERED and not self._settle_cancelling(task):
             return
         if type(task.generator) is not GeneratorType and not self._make_generator(task):
             return
-        send, throw = task.generator.send, task.generator.throw
+        saga = task.generator
         if self.monitors.installed:
-            send, throw = self.monitors.watch(task, send, throw)
+            saga = self.monitors.watch(task, saga)
+        send = saga.send
         table, find, store = self._registry.table, self._registry.find, self.store
         if task.given is not None:
             task.given = None
-        step = send if task.ok else throw
+        step = send if task.ok else saga.throw
         value = task.value
         handler: Handler | None = None
         given: Wait | None = None
@@ -271,24 +274,24 @@ class Runner:
                     handler = find(effect)
                 value = handler(effect, task, store)
             except BaseException as error:  # foreign code has failed; the saga may catch it
-                step, value, handler = throw, error, _no_handler
+                step, value, handler = saga.throw, error, _no_handler
             else:
                 step = send
                 if value is follow:
                     if not self._follow(task, effect, before, variables):
                         return
-                    step, value = send if task.ok else throw, task.value
+                    step, value = send if task.ok else saga.throw, task.value
                     given, task.given = task.given, None  # received, whoever cancels from here on
                     continue
             given = None
             if task.cancelling > delivered:
                 if not self._settle_cancelling(task):
                     return
-                step, value = throw, task.value
+                step, value = saga.throw, task.value
         if handler not in self._registry.keepers:
             task.close_mark()
         task.given = given  # not received yet: the task may be cancelled in the queue
-        self._requeue(task, step is not throw, value, variables)
+        self._requeue(task, step is send, value, variables)
 
     def _make_generator(self, task: SagaTask) -> bool:
         """Turn a function that returns a saga into the saga; whether there is one to step."""
@@ -457,18 +460,18 @@ class Runner:
             task.given = None
         if task.mark is not None:
             task.close_mark()
+        self._alive.pop(task, None)  # safe without the lock, which others are waiting for
         if not self._take_lock():
             wait_for(lock)
         try:
             task.state = _DONE
-            self._alive.pop(task, None)
-            if self._stuck:
-                self._stuck.discard(task)
             callbacks = task.on_done
             if callbacks is not None:
                 task.on_done = None
-            if self._closing and len(self._alive) <= len(self._stuck) + self._spared:
-                self._few_left.notify_all()
+            if self._stuck or self._closing:
+                self._stuck.discard(task)
+                if len(self._alive) <= len(self._stuck) + self._spared:
+                    self._few_left.notify_all()
         finally:
             lock.release()
         if task.parent is not None or task.is_watching:

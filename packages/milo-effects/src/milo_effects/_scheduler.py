@@ -7,6 +7,11 @@ A task is *active* from the moment it is queued until its worker is finished wit
 At most one woken worker is on its way at any time: it is sure to look at the queue, and on
 taking a task it wakes the next one if more are waiting. So a burst of work does not wake
 threads that find nothing, and no task waits while a worker sleeps.
+
+A worker that is awake takes its next task without the lock, for the queue itself gives each
+task to one taker, and what a worker has begun is counted by itself. It takes the lock when it
+finds nothing, when it was woken, and when it was given up: to sleep, to pass the waking on, to
+end; and to have counted what it has finished since.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ from time import sleep
 from typing import TypeAlias
 
 from milo_core._locking import first_try, wait_for
+from milo_core._sharing import share
 from milo_core.errors import StateError
 from milo_effects._threads import BackgroundThread
 from milo_effects.task import SagaTask, TaskState
@@ -31,8 +37,8 @@ Wake: TypeAlias = Callable[[], None]
 """Wakes or starts one worker; called without any lock."""
 
 
-_STAND_BACK = 20e-6
-"""How many seconds a woken worker leaves a single task to those that are awake, at least."""
+_STAND_BACK = 100e-6
+"""How many seconds a woken worker leaves the only task to those that are awake, at least."""
 
 _QUEUED = TaskState.QUEUED
 _RUNNING = TaskState.RUNNING
@@ -44,30 +50,41 @@ class Scheduler:
     Args:
         run: steps a task until it waits or ends; called on a worker, without the lock, in
             the context that it is given.
+        on_fault: ends a task of which ``run`` has raised, which is a fault of its own; called
+            on the worker.
         max_workers: the most threads that run tasks at once.
     """
 
     slice_length = 500
     """How many effects a saga may have carried out in a row before others get their turn."""
 
-    def __init__(self, run: Callable[[SagaTask, Context], None], max_workers: int) -> None:
+    def __init__(
+        self,
+        run: Callable[[SagaTask, Context], None],
+        on_fault: Callable[[SagaTask, BaseException], None],
+        max_workers: int,
+    ) -> None:
         self.lock = threading.Lock()
         self._take_lock = first_try(self.lock)
         self.max_workers = max_workers
-        self._run = run
+        self._run, self._on_fault = run, on_fault
         self._ready: deque[SagaTask] = deque()
         self._workers: list[_Worker] = []
         self._sleeping: list[_Worker] = []
         self._names = itertools.count(1)
         self._waking = False
         self._active = 0
+        """Queued tasks, and slices that were begun and are not counted as finished."""
         self._idle = threading.Condition(self.lock)
         self._stopping = False
+        share(self, self._run, self._ready, self._sleeping, self._workers)
+        share(self.lock, self._take_lock)
 
     @property
     def active(self) -> int:
         """How many tasks run or are queued."""
-        return self._active
+        with self.lock:
+            return self._active - sum(worker.finished for worker in self._workers)
 
     # Under the lock
 
@@ -87,10 +104,13 @@ class Scheduler:
         They count neither as workers nor as active any more.
         """
         given_up = set(tasks)
-        for worker in [w for w in self._workers if w.task in given_up]:
-            worker.is_set_aside = True
-            self._workers.remove(worker)
-            self._finished_slice()
+        for worker in list(self._workers):
+            begun = worker.begun  # read first: a worker sets ``task`` before it counts
+            if worker.task in given_up:
+                worker.is_set_aside = worker.has_news = True
+                self._workers.remove(worker)
+                self._count_finished(begun - worker.counted)
+                worker.counted = begun
         return self._worker_to_wake() if self._ready else None
 
     # Without the lock
@@ -144,23 +164,37 @@ class Scheduler:
 
         A saga that has set some has a context of its own, from its next step on.
         """
+        ready, run = self._ready, self._run
+        task: SagaTask | None = None
         while not len(clean):
-            task = self._next_task(worker)
-            if task is None:
+            if ready and not worker.has_news:
+                try:
+                    task = worker.task = ready.popleft()
+                except IndexError:  # another worker was faster
+                    continue
+                worker.begun += 1
+                task.state = _RUNNING
+            elif (task := self._next_task(worker)) is None:
                 return False
             variables = task.variables
             try:
                 if variables is None:
-                    self._run(task, clean)
+                    run(task, clean)
                 else:
-                    variables.run(self._run, task, variables)
-            except BaseException:  # a fault of the runner itself: the worker must live on
-                _log.critical("running %s failed", task, exc_info=True)
-            del task, variables  # while it sleeps, a worker keeps nothing of what it ran last
+                    variables.run(run, task, variables)
+            except BaseException as fault:  # the runner's own: the worker must live on
+                self._give_up(task, fault)
+            task = variables = None  # while it sleeps, a worker keeps nothing of what it ran last
         return True
 
+    def _give_up(self, task: SagaTask, fault: BaseException) -> None:
+        try:
+            self._on_fault(task, fault)
+        except BaseException:  # a fault of its own
+            _log.critical("running %s failed", task, exc_info=True)
+
     def _next_task(self, worker: _Worker) -> SagaTask | None:
-        """Finish the slice before, then take the next task, sleeping until there is one."""
+        """Have what is finished counted and take the next task, sleeping until there is one."""
         lock = self.lock
         while True:
             wake: Wake | None = None
@@ -168,22 +202,24 @@ class Scheduler:
             if not self._take_lock():
                 wait_for(lock)
             try:
-                if worker.task is not None and not worker.is_set_aside:
-                    self._finished_slice()
+                self._count_finished(worker.begun - worker.counted)
+                worker.counted = worker.begun
                 worker.task = None
                 if worker.is_set_aside:
                     return None
-                if worker.was_woken:
-                    worker.was_woken = self._waking = False
-                if self._ready:
+                if worker.has_news:
+                    worker.has_news = self._waking = False
+                try:
                     task = worker.task = self._ready.popleft()
+                except IndexError:
+                    if self._stopping:
+                        self._workers.remove(worker)
+                        return None
+                    self._sleeping.append(worker)
+                else:
+                    worker.begun += 1
                     task.state = _RUNNING
                     wake = self._worker_to_wake() if self._ready else None
-                elif self._stopping:
-                    self._workers.remove(worker)
-                    return None
-                else:
-                    self._sleeping.append(worker)
             finally:
                 lock.release()
             if wake is not None:
@@ -191,21 +227,22 @@ class Scheduler:
             if task is not None:
                 return task
             worker.sleep()
-            if self._only_one_is_ready():
+            if self._others_keep_up():
                 sleep(_STAND_BACK)
 
-    def _only_one_is_ready(self) -> bool:
-        """Whether a worker that was just woken had better let another one take the task.
+    def _others_keep_up(self) -> bool:
+        """Whether a worker that was just woken had better leave the task to another one.
 
         What a running saga queues, its own worker nearly always takes a moment later, when
         that saga waits, as in a dialogue of two sagas. Two workers that take turns at it pay for
-        a wake-up at every turn. Read without the lock, for a wrong answer costs that moment.
+        a wake-up at every turn, and one that sleeps at once again, for the task is gone, for
+        one at every other. Read without the lock, for a wrong answer costs that moment.
         """
-        return len(self._ready) == 1 and len(self._sleeping) + 1 < len(self._workers)
+        return len(self._ready) <= 1 and len(self._sleeping) + 1 < len(self._workers)
 
-    def _finished_slice(self) -> None:
-        self._active -= 1
-        if self._active == 0:
+    def _count_finished(self, slices: int) -> None:
+        self._active -= slices
+        if slices and self._active == 0:
             self._idle.notify_all()
 
     def _worker_to_wake(self) -> Wake | None:
@@ -214,7 +251,7 @@ class Scheduler:
         if self._sleeping:
             self._waking = True
             worker = self._sleeping.pop()
-            worker.was_woken = True
+            worker.has_news = True
             return worker.wake
         if len(self._workers) < self.max_workers:
             self._waking = True
@@ -237,9 +274,22 @@ class Scheduler:
 
 
 class _Worker:
-    """One thread of the pool and the gate it sleeps at. ``task`` changes under the lock."""
+    """One thread of the pool and the gate it sleeps at.
 
-    __slots__ = ("_gate", "_scheduler", "_thread", "ident", "is_set_aside", "task", "was_woken")
+    Only the worker itself changes ``task`` and ``begun``; the others change under the lock.
+    """
+
+    __slots__ = (
+        "_gate",
+        "_scheduler",
+        "_thread",
+        "begun",
+        "counted",
+        "has_news",
+        "ident",
+        "is_set_aside",
+        "task",
+    )
 
     def __init__(self, scheduler: Scheduler, number: int) -> None:
         self._scheduler = scheduler
@@ -250,8 +300,18 @@ class _Worker:
         )
         self.ident = 0
         self.task: SagaTask | None = None
-        self.was_woken = True
+        self.begun = 0
+        """How many slices it has begun; all but the last have ended."""
+        self.counted = 0
+        """How many of them are counted as finished."""
+        self.has_news = True
+        """Whether it was woken, or set aside: it has to look under the lock."""
         self.is_set_aside = False
+
+    @property
+    def finished(self) -> int:
+        """How many slices have ended and are not counted, under the lock."""
+        return max(0, self.begun - self.counted - 1)
 
     def start(self) -> None:
         try:

@@ -20,7 +20,7 @@ from typing import Any
 
 from milo_core import Action
 from milo_core._sharing import share
-from milo_core.runtime import RuntimeHost
+from milo_core.runtime import PressureCallback, RuntimeHost
 from milo_effects._commands import command_sagas
 from milo_effects._loop import CoroutineRunner, EventLoopThread
 from milo_effects._runner import Runner, SchedulerFactory, not_a_saga
@@ -98,10 +98,10 @@ class SagaRuntime:
     def start(self, sagas: tuple[Any, ...], cmds: tuple[Any, ...]) -> None:
         """Start what a reducer asked for: sagas, then commands, in their order."""
         for saga in sagas:
-            self._submit([SagaTask(self, saga)])
+            self._submit_new(SagaTask(self, saga))
         for command in cmds:
-            self._submit(
-                [SagaTask(self, each) for each in command_sagas(command, self._host.store)]
+            self._submit_new(
+                *[SagaTask(self, each) for each in command_sagas(command, self._host.store)]
             )
 
     def run_saga(
@@ -118,7 +118,7 @@ class SagaRuntime:
         task = SagaTask(self, saga, parent=context, saga_id=name)
         if cancel is not None:
             task.watch(cancel)
-        self._submit([task])
+        self._submit_new(task)
         if self._is_closing():
             task.cancel_tree()
         return task if context is None else context
@@ -155,29 +155,34 @@ class SagaRuntime:
 
     def submit(self, task: SagaTask) -> SagaTask:
         """Queue a new task and tell of pool pressure."""
-        if self.monitors.installed:
-            self.monitors.expect(task, self._scheduler.own_task)
-        self._submit([task])
+        self._start(task)
+        if self._host.on_pool_pressure is not None:
+            self._tell_pressure(self._host.on_pool_pressure)
         return task
 
-    def _submit(self, tasks: list[SagaTask]) -> None:
+    def _submit_new(self, *tasks: SagaTask) -> None:
+        """The same for sagas that no other saga has started; pressure is told once for all."""
         for task in tasks:
             if self.monitors.installed:
                 self.monitors.expect(task)
-            self.runner.start(task)
-            if task.parent is None and self._is_closing():
-                task.cancel_tree()  # it may have come after everything was cancelled
-        self._tell_pressure()
+            self._start(task)
+        if self._host.on_pool_pressure is not None:
+            self._tell_pressure(self._host.on_pool_pressure)
+
+    def _start(self, task: SagaTask) -> None:
+        self.runner.start(task)
+        if task.parent is None and self._is_closing():
+            task.cancel_tree()  # it may have come after everything was cancelled
 
     def _is_closing(self) -> bool:
         return self._shutting_down.locked()
 
-    def _tell_pressure(self) -> None:
-        host, active, workers = self._host, self._scheduler.active, self._scheduler.max_workers
-        if host.on_pool_pressure is None or active < workers * host.pool_pressure_threshold:
+    def _tell_pressure(self, tell: PressureCallback) -> None:
+        active, workers = self._scheduler.active, self._scheduler.max_workers
+        if active < workers * self._host.pool_pressure_threshold:
             return
         try:
-            host.on_pool_pressure(active, workers)
+            tell(active, workers)
         except Exception:  # foreign code; the work is under way all the same
             _log.exception("on_pool_pressure raised")
 

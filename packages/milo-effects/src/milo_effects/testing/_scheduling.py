@@ -27,9 +27,13 @@ class SimulatedScheduler(Scheduler):
     """
 
     def __init__(
-        self, world: World, run: Callable[[SagaTask, Context], None], max_workers: int
+        self,
+        world: World,
+        run: Callable[[SagaTask, Context], None],
+        on_fault: Callable[[SagaTask, BaseException], None],
+        max_workers: int,
     ) -> None:
-        super().__init__(run, max_workers)
+        super().__init__(run, on_fault, max_workers)
         self.world = world
         self._idle = self.condition()
         self._queue: list[_Place] = []
@@ -57,7 +61,7 @@ class SimulatedScheduler(Scheduler):
         for turn in self._turns:
             if turn.task in given_up and not turn.is_set_aside:
                 turn.is_set_aside = True
-                self._finished_slice()
+                self._count_finished(1)
         return None
 
     def own_task(self) -> SagaTask | None:
@@ -90,12 +94,15 @@ class SimulatedScheduler(Scheduler):
         with self.lock:
             task.state = TaskState.RUNNING
         variables = task.variables or Context()
-        variables.run(self._run, task, variables)
+        try:
+            variables.run(self._run, task, variables)
+        except BaseException as fault:  # the runner's own
+            self._give_up(task, fault)
         self.world.frames.pop()
         self._turns.remove(turn)
         if not turn.is_set_aside:
             with self.lock:
-                self._finished_slice()
+                self._count_finished(1)
         if task.done() and isinstance(task.error, KeyboardInterrupt):
             self.world.fail(task.error)  # on one thread Ctrl-C comes to whoever runs
 

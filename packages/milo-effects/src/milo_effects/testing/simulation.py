@@ -14,6 +14,8 @@ from random import Random
 from typing import Any, NamedTuple, TypeAlias
 
 from milo_core import Action, StateError, Store
+from milo_core._locking import holds
+from milo_core.journal import Mark
 from milo_core.runtime import RuntimeHost
 from milo_effects.context import SagaContext
 from milo_effects.registry import EffectRegistry
@@ -27,6 +29,7 @@ from milo_effects.testing._looping import SimulatedLoop
 from milo_effects.testing._scheduling import SimulatedScheduler
 from milo_effects.testing._tracing import Tracer
 from milo_effects.testing._world import World
+from milo_effects.testing.errors import SimulationStuck
 
 Reducer: TypeAlias = Callable[[Any, Action], Any]
 
@@ -119,7 +122,7 @@ class Simulation:
         """The factory of runtimes whose sagas run here, for ``Store(runtime=sim.runtime)``."""
         workers = host.max_workers or MAX_WORKERS
         runtime = SagaRuntime(
-            replace(host, max_workers=workers),
+            replace(host, max_workers=workers, put=_outside_reducers(host)),
             registry=InterruptedRegistry(registry or EffectRegistry(), self._world, self._wait),
             clock=self._world.new_clock(),
             loop=SimulatedLoop(self._world),
@@ -250,8 +253,8 @@ class Simulation:
     ) -> None:
         self._errands.send(steps, at, blocking)
 
-    def _new_scheduler(self, run: Any, max_workers: int) -> SimulatedScheduler:
-        scheduler = SimulatedScheduler(self._world, run, max_workers)
+    def _new_scheduler(self, run: Any, on_fault: Any, max_workers: int) -> SimulatedScheduler:
+        scheduler = SimulatedScheduler(self._world, run, on_fault, max_workers)
         self._schedulers.append(scheduler)
         return scheduler
 
@@ -272,6 +275,21 @@ class Simulation:
 
     def _parked_text(self) -> str:
         return "; ".join(map(str, self.stuck())) or "no saga is left"
+
+
+def _outside_reducers(host: RuntimeHost) -> Callable[[Action, Mark], None]:
+    """``host.put``, which elsewhere waits for a reducer that waits for the saga: both for ever."""
+
+    def put(action: Action, mark: Mark) -> None:
+        if holds(host.lock):
+            raise SimulationStuck(
+                f"{action!r} is put while a reducer or a Take predicate blocks until a saga has "
+                "come to some point. It holds the store meanwhile, so that outside a simulation "
+                "neither would go on; have the reducer return ReducerResult(state, sagas=...)"
+            )
+        host.put(action, mark)
+
+    return put
 
 
 def _unchanged(state: Any, action: Action) -> Any:
