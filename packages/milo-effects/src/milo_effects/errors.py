@@ -10,7 +10,8 @@
         ├── MissingValueError     a saga asked for a value that nobody has set for it
         ├── ChannelClosed         a channel has ended: nothing goes in or will come out
         ├── BufferFull            a message has no room in a channel's buffer
-        └── SubscriptionError     an event channel's ``subscribe`` gave no way to unsubscribe
+        ├── SubscriptionError     an event channel's ``subscribe`` gave no way to unsubscribe
+        └── EffectTimeout         an effect took too long (a ``TimeoutError``, too)
     BaseException
     └── SagaCancelled             control flow: thrown into a saga that is being cancelled
 
@@ -34,6 +35,10 @@ class SagaCancelled(BaseException):
 
 class EffectError(MiloError):
     """Base of what goes wrong with effects and their handlers."""
+
+
+class EffectTimeout(EffectError, TimeoutError):
+    """An effect was not done in the time that ``Timeout`` or ``Take(timeout=...)`` gave it."""
 
 
 class UnknownEffectError(EffectError):

@@ -13,7 +13,7 @@ from milo_effects._takers import Takers
 from milo_effects._timers import Timer
 from milo_effects.channels import Channel, Emit, Item, Wake
 from milo_effects.effects import ActionChannel, EventChannel, Flush, Take
-from milo_effects.errors import SubscriptionError
+from milo_effects.errors import EffectTimeout, SubscriptionError
 from milo_effects.registry import handles
 from milo_effects.results import EffectResult, Wait
 from milo_effects.task import SagaTask
@@ -65,7 +65,7 @@ class _Taking(Wait):
 
     def _expire(self) -> None:
         if self._channel.leave(self):
-            self.throw(TimeoutError(f"Take({self._channel!r}) timed out after {self._timeout}s"))
+            self.throw(EffectTimeout(f"Take({self._channel!r}) timed out after {self._timeout}s"))
 
     def _drop_timer(self) -> None:
         if self._timer is not None:

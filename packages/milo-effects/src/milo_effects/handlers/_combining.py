@@ -22,7 +22,7 @@ from milo_effects.children import (
     wind_down,
 )
 from milo_effects.effects import All, Race, Timeout
-from milo_effects.errors import SagaCancelled
+from milo_effects.errors import EffectTimeout, SagaCancelled
 from milo_effects.registry import handles
 from milo_effects.results import WINDING_DOWN, EffectResult, Resume
 from milo_effects.task import Saga, SagaTask
@@ -70,7 +70,7 @@ class _Timed:
         """The parent goes on at once; a call that cannot be stopped keeps its worker."""
         if not self._decided.acquire(blocking=False):
             return
-        self._resume.throw(TimeoutError(f"Effect timed out after {self._seconds}s"))
+        self._resume.throw(EffectTimeout(f"Effect timed out after {self._seconds}s"))
         self._child.runtime.runner.set_aside(self._child)
         self._child.cancel_tree()
 

@@ -8,6 +8,7 @@ from milo_effects._takers import Woken
 from milo_effects._timers import Timer
 from milo_effects.channels import Channel
 from milo_effects.effects import Delay, Take
+from milo_effects.errors import EffectTimeout
 from milo_effects.handlers._channels import take_from
 from milo_effects.patterns import Pattern
 from milo_effects.registry import answers
@@ -94,7 +95,7 @@ class _Taking(Wait):
 
     def _expire(self) -> None:
         self._leave()
-        self.throw(TimeoutError(f"Take({self._pattern!r}) timed out after {self._timeout}s"))
+        self.throw(EffectTimeout(f"Take({self._pattern!r}) timed out after {self._timeout}s"))
 
     def _leave(self) -> None:
         self.task.runtime.takers.remove(self._pattern, self)
