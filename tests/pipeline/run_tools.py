@@ -92,11 +92,12 @@ def _told_shortly(action):
     return " ".join([action.type.removeprefix("@@"), *said])
 
 
-def run(*phases, watch=None, max_workers=None, cancel=None, **options):
-    """Run a pipeline of these phases; its result and the watch."""
+def run(*phases, watch=None, max_workers=None, cancel=None, given=None, **options):
+    """Run a pipeline of these phases, with the options ``given``; its result and the watch."""
     watch = watch or Watch()
     pipeline = Pipeline("p", *phases, **options)
-    return pipeline.run(on_event=watch, max_workers=max_workers, cancel=cancel), watch
+    result = pipeline.run(on_event=watch, max_workers=max_workers, cancel=cancel, **(given or {}))
+    return result, watch
 
 
 @contextmanager

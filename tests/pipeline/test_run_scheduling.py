@@ -9,6 +9,7 @@ from run_tools import Gate, Watch, nothing, phase, python, run, statuses
 
 from milo_pipeline import Phase, Pipeline
 from milo_pipeline._execution import Completed, Execution, Failed
+from milo_pipeline.run_plan import plan_run
 
 
 def test_a_phase_starts_the_moment_its_own_dependencies_are_done():
@@ -109,7 +110,7 @@ def test_what_starts_is_decided_by_the_order_alone(graph, random):
     pipeline = Pipeline("p", *phases)
     order = pipeline.execution_order()
     by_name = {each.name: each for each in phases}
-    execution = Execution(pipeline.plan, fail_fast=False, keep_going=False)
+    execution = Execution(pipeline, plan_run(pipeline))
     done, begun, running = set(), set(), set()
 
     def end(index):
@@ -136,7 +137,8 @@ def test_what_starts_is_decided_by_the_order_alone(graph, random):
 
 def test_a_phase_that_ended_without_a_word_has_failed_the_run():
     """A run whose phase was cancelled by somebody else does not count as done."""
-    execution = Execution(Pipeline("p", phase("a")).plan, fail_fast=False, keep_going=False)
+    pipeline = Pipeline("p", phase("a"))
+    execution = Execution(pipeline, plan_run(pipeline))
     execution.settle(execution.next_ready())
     assert execution.failed
     assert (execution.results, execution.errors) == ({}, {})
@@ -144,8 +146,8 @@ def test_a_phase_that_ended_without_a_word_has_failed_the_run():
 
 def test_a_forked_phase_begins_or_is_given_up():
     """Whoever asks first has it; one that has begun is still waited for, the other is forgotten."""
-    pipeline = Pipeline("p", *[phase(name, parallel=True) for name in "ab"])
-    execution = Execution(pipeline.plan, fail_fast=True, keep_going=False)
+    pipeline = Pipeline("p", *[phase(name, parallel=True) for name in "ab"], fail_fast=True)
+    execution = Execution(pipeline, plan_run(pipeline))
     execution.running = {0: None, 1: None}
     assert execution.begins(0)
     execution.note(0, Failed(ValueError("no")))

@@ -3,6 +3,9 @@
 pipeline      ``Pipeline``: what you write down; becomes a reducer, a saga, a run
 phase         ``Phase``: one step: name, handler, what it waits for
 policy        ``PhasePolicy``: what happens when a handler raises
+params        ``Param``: what a run can be given
+selection     which phases a run leaves out
+run_plan      what one run is to do, decided before anything runs
 graph         the compiler: phases in, a plan of index tuples out
 actions       what happens in a run: type names and a maker for each
 reducer       the compiled reducer: from one state and action to the next state
@@ -16,7 +19,15 @@ errors        what goes wrong
 """
 
 from milo_pipeline.detail import PipelineViewState, make_detail_reducer
-from milo_pipeline.errors import CycleError, DefinitionError, PipelineError, PipelineFailed
+from milo_pipeline.errors import (
+    CycleError,
+    DefinitionError,
+    ParameterError,
+    PhaseTimeout,
+    PipelineError,
+    PipelineFailed,
+)
+from milo_pipeline.params import Param
 from milo_pipeline.phase import Phase
 from milo_pipeline.phase_status import PhaseLog, PhaseStatus
 from milo_pipeline.pipeline import Pipeline
@@ -30,10 +41,13 @@ __version__ = "0.1.0"
 __all__ = [
     "CycleError",
     "DefinitionError",
+    "Param",
+    "ParameterError",
     "Phase",
     "PhaseLog",
     "PhasePolicy",
     "PhaseStatus",
+    "PhaseTimeout",
     "Pipeline",
     "PipelineError",
     "PipelineFailed",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from milo_pipeline.errors import DefinitionError
 
 
@@ -21,3 +23,10 @@ def refuse_unless_name(owner: str, value: object) -> None:
     """Refuse everything but text with something to read in it."""
     named = isinstance(value, str) and bool(value.strip())
     refuse_unless(named, owner, f"the name must be text and not empty, not {value!r}")
+
+
+def is_seconds(value: object) -> bool:
+    """Whether ``value`` is a finite number of at least 0; ``True`` is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return math.isfinite(value) and value >= 0

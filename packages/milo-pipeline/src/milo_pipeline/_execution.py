@@ -7,13 +7,16 @@ a phase's saga says when it begins and notes what came of the phase.
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from milo_effects import SagaTask
-from milo_pipeline.graph import Plan
+from milo_pipeline._ready import ReadyQueue
 from milo_pipeline.phase import Phase
+from milo_pipeline.run_plan import RunPlan
+
+if TYPE_CHECKING:
+    from milo_pipeline.pipeline import Pipeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,14 @@ class Failed:
     error: BaseException
 
 
-Outcome: TypeAlias = Completed | Skipped | Failed
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """The phase did not run, and was not meant to."""
+
+    reason: str
+
+
+Outcome: TypeAlias = Completed | Skipped | Failed | LeftOut
 
 _BEGUN: Final = "begun"
 _GIVEN_UP: Final = "given up"
@@ -46,7 +56,8 @@ _GIVEN_UP: Final = "given up"
 class Execution:
     """The state of one run."""
 
-    def __init__(self, plan: Plan, *, fail_fast: bool, keep_going: bool) -> None:
+    def __init__(self, pipeline: Pipeline, run_plan: RunPlan) -> None:
+        plan = pipeline.plan
         self.results: dict[str, Any] = {}
         self.errors: dict[str, BaseException] = {}
         self.failed = False
@@ -54,13 +65,11 @@ class Execution:
         self._claims: dict[int, str] = {}
         self._outcomes: list[Outcome | None] = [None] * len(plan.phases)
         self._plan = plan
-        self._fail_fast = fail_fast
-        self._keep_going = keep_going
+        self._run_plan = run_plan
+        self._fail_fast = pipeline.fail_fast
+        self._keep_going = pipeline.keep_going
         self._missing = list(plan.dependency_count)
-        self._ready = [
-            (plan.rank[i], i) for i, count in enumerate(plan.dependency_count) if not count
-        ]
-        heapq.heapify(self._ready)
+        self._ready = ReadyQueue(plan, pipeline.resources, run_plan.left_out)
 
     @property
     def stopped(self) -> bool:
@@ -72,22 +81,20 @@ class Execution:
         return self._plan.phases[index]
 
     def next_ready(self) -> int | None:
-        """The phase to start now, if one may start; it is no longer ready then.
+        """The phase to start now, if one may start; see ``ReadyQueue``."""
+        return None if self.stopped else self._ready.next(something_runs=bool(self.running))
 
-        The first ready phase in execution order decides: one that is not ``parallel``
-        waits until nothing runs, and everything behind it waits too.
-        """
-        if not self._ready or self.stopped:
-            return None
-        index = self._ready[0][1]
-        if self.running and not self.phase(index).parallel:
-            return None
-        heapq.heappop(self._ready)
-        return index
+    def reason_to_leave_out(self, index: int) -> str | None:
+        """Why the run does not include phase ``index``; ``None`` if it does."""
+        return self._run_plan.left_out.get(index)
 
     def context_of(self, index: int) -> dict[str, Any]:
         """The results of a phase's dependencies, ``None`` for a skipped one."""
         return {name: self.results.get(name) for name in self.phase(index).depends_on}
+
+    def params_of(self, index: int) -> dict[str, Any]:
+        """The parameters that a phase's handler is called with."""
+        return {name: self._run_plan.params[name] for name in self.phase(index).params}
 
     def begins(self, index: int) -> bool:
         """Whether a forked phase may begin: it has not been given up. Said by its saga, once."""
@@ -113,6 +120,7 @@ class Execution:
 
         Nothing has come of one that was cancelled, or that a failure kept from beginning.
         """
+        self._ready.give_back(index)
         outcome = self._outcomes[index]
         if outcome is None:
             self.failed = True
@@ -125,12 +133,12 @@ class Execution:
             return
         if isinstance(outcome, Completed):
             self.results[name] = outcome.result
-        else:
+        elif isinstance(outcome, Skipped):
             self.errors[name] = outcome.error
         for dependent in self._plan.dependents[index]:
             self._missing[dependent] -= 1
             if not self._missing[dependent]:
-                heapq.heappush(self._ready, (self._plan.rank[dependent], dependent))
+                self._ready.add(dependent)
 
     def _cancel_running(self) -> None:
         for task in self.running.values():

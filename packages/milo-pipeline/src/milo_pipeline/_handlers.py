@@ -19,13 +19,24 @@ class HandlerLeft(Exception):
     """A handler raised its ``__cause__``, which thrown into a saga would end that saga."""
 
 
-def call_of(phase: Phase, context: Context, output: Output | None) -> Call:
-    """The effect that calls the phase's handler, with ``context`` if it asks for it.
+def call_of(phase: Phase, context: Context, params: dict[str, Any], output: Output | None) -> Call:
+    """The effect that calls the phase's handler with ``params``, and ``context`` if it asks.
 
     What the handler prints goes to ``output``.
     """
-    arguments = {"context": context} if wants_context(phase.handler) else {}
+    arguments = {"context": context, **params} if wants_context(phase.handler) else params
     return Call(_run, (phase, arguments, output))
+
+
+def condition_of(phase: Phase, context: Context) -> Call:
+    """The effect that asks the phase's condition, with ``context`` if it takes one."""
+    condition = phase.when or bool
+    if wants_context(condition):
+        return Call(condition, (), {"context": context})
+    takes_one = any(
+        each.kind in _BY_PLACE for each in _parameters(condition, follow_wrapped=True).values()
+    )
+    return Call(condition, (context,) if takes_one else ())
 
 
 def _run(phase: Phase, arguments: Context, output: Output | None) -> Any:
@@ -81,6 +92,7 @@ def wants_context(handler: Callable[..., Any]) -> bool:
     return "context" in own and own["context"].kind in _BY_NAME
 
 
+_BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 

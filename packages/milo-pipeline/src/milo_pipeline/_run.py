@@ -16,6 +16,7 @@ from milo_pipeline._interrupts import interrupts_deferred
 from milo_pipeline._saga import Run
 from milo_pipeline.actions import ACTION_TYPES, pipeline_cancelled
 from milo_pipeline.result import PipelineResult, blocked_by
+from milo_pipeline.run_plan import RunPlan
 from milo_pipeline.state import PipelineState
 from milo_pipeline.statuses import PENDING
 from milo_pipeline.timeline import set_active_pipeline
@@ -30,13 +31,14 @@ OnEvent: TypeAlias = Callable[[Action, PipelineState], None]
 
 def run_pipeline(
     pipeline: Pipeline,
+    plan: RunPlan,
     *,
     max_workers: int | None,
     on_event: OnEvent | None,
     cancel: threading.Event | None,
 ) -> PipelineResult:
     """See ``Pipeline.run``."""
-    run = Run(pipeline)
+    run = Run(pipeline, plan)
     events = _Events(pipeline.build_reducer(), on_event)
     store: Store[Any] = Store(events.reduce, None, max_workers=max_workers)
     store.subscribe(events.tell)

@@ -8,13 +8,14 @@ A sequential phase is a part of the run's own saga; a parallel one is forked. Bo
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from milo_effects import Call, Delay, Fork, Put, SagaCancelled
-from milo_pipeline._execution import Completed, Execution, Failed, Outcome, Skipped
-from milo_pipeline._handlers import HandlerLeft, call_of, message_of
+from milo_effects import Call, Delay, EffectTimeout, Fork, Put, SagaCancelled, Timeout
+from milo_pipeline._execution import Completed, Execution, Failed, LeftOut, Outcome, Skipped
+from milo_pipeline._handlers import HandlerLeft, call_of, condition_of, message_of
 from milo_pipeline._inbox import Arrival, Dispatcher, Inbox
 from milo_pipeline._output import Output
 from milo_pipeline.actions import (
@@ -27,7 +28,9 @@ from milo_pipeline.actions import (
     pipeline_complete,
     pipeline_start,
 )
+from milo_pipeline.errors import PhaseTimeout
 from milo_pipeline.phase import Phase
+from milo_pipeline.run_plan import RunPlan
 from milo_pipeline.statuses import CANCELLED
 
 if TYPE_CHECKING:
@@ -38,11 +41,11 @@ Saga: TypeAlias = Generator[Any, Any, Any]
 _now = time.monotonic
 
 
-def make_saga(pipeline: Pipeline) -> Callable[[], Saga]:
+def make_saga(pipeline: Pipeline, plan: RunPlan) -> Callable[[], Saga]:
     """A function that returns the saga of a new run each time."""
 
     def saga() -> Saga:
-        return Run(pipeline).saga()
+        return Run(pipeline, plan).saga()
 
     return saga
 
@@ -50,10 +53,9 @@ def make_saga(pipeline: Pipeline) -> Callable[[], Saga]:
 class Run:
     """One run of one pipeline. Everything here happens in its sagas."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        self.execution = Execution(
-            pipeline.plan, fail_fast=pipeline.fail_fast, keep_going=pipeline.keep_going
-        )
+    def __init__(self, pipeline: Pipeline, plan: RunPlan) -> None:
+        self.execution = Execution(pipeline, plan)
+        self._random = random.Random()
         self._captures = pipeline.capture_output
         self._output: Output | None = None
         self._ended: Inbox[tuple[int, Exception | None]] = Inbox()
@@ -96,11 +98,19 @@ class Run:
     def _start_ready(self) -> Saga:
         execution = self.execution
         while (index := execution.next_ready()) is not None:
-            if execution.phase(index).parallel:
+            if execution.reason_to_leave_out(index) is not None:
+                yield from self._leave_out(index)
+            elif execution.phase(index).parallel:
                 execution.running[index] = None  # it runs, even if a cancellation takes its task
                 execution.running[index] = yield Fork(self._run_beside(index), attached=True)
             else:
                 yield from self._run_alone(index)
+
+    def _leave_out(self, index: int) -> Saga:
+        reason = self.execution.reason_to_leave_out(index) or ""
+        self.execution.note(index, LeftOut(reason))
+        self.execution.settle(index)
+        yield Put(phase_skipped(self.execution.phase(index).name, reason, _now()))
 
     def _run_alone(self, index: int) -> Saga:
         fault: Exception | None = None
@@ -154,7 +164,9 @@ class Run:
             return
         phase = self.execution.phase(index)
         try:
-            outcome = yield from self._attempt_until_settled(index, phase)
+            outcome = yield from self._ask_whether(index, phase)
+            if outcome is None:
+                outcome = yield from self._attempt_until_settled(index, phase)
         except SagaCancelled:
             yield Put(phase_failed(phase.name, CANCELLED, _now()))
             raise
@@ -163,28 +175,49 @@ class Run:
             yield Put(phase_complete(phase.name, outcome.result, _now()))
         elif isinstance(outcome, Skipped):
             yield Put(phase_skipped(phase.name, message_of(outcome.error), _now()))
+        elif isinstance(outcome, LeftOut):
+            yield Put(phase_skipped(phase.name, outcome.reason, _now()))
         else:
             yield Put(phase_failed(phase.name, message_of(outcome.error), _now()))
 
+    def _ask_whether(self, index: int, phase: Phase) -> Generator[Any, Any, Outcome | None]:
+        """What comes of a phase whose condition keeps it from running; ``None`` if it runs."""
+        if phase.when is None:
+            return None
+        try:
+            holds = yield condition_of(phase, self.execution.context_of(index))
+        except SagaCancelled:
+            raise
+        except BaseException as error:  # the condition's; there is no policy for it
+            return Failed(error)
+        return None if holds else LeftOut("its condition does not hold")
+
     def _attempt_until_settled(self, index: int, phase: Phase) -> Generator[Any, Any, Outcome]:
         policy, attempt = phase.policy, 1
+        error: Exception
         while True:
             yield Put(phase_start(phase.name, attempt, _now()))
             try:
                 return Completed((yield self._call(index, phase)))
             except SagaCancelled:
                 raise
+            except EffectTimeout:
+                error = PhaseTimeout(f"it did not return within {phase.timeout:g} s")
             except HandlerLeft as left:
                 return Failed(left.__cause__ or left)
-            except Exception as error:  # the handler's; its policy says what follows
-                if attempt >= policy.attempts:
-                    return Skipped(error) if policy.on_fail == "skip" else Failed(error)
-                message = message_of(error)
-            except BaseException as error:  # sys.exit() and the like: no retry, no skip
-                return Failed(error)
-            yield Put(phase_retry(phase.name, attempt, message, policy.max_retries, _now()))
-            yield Delay(policy.delay_after(attempt))
+            except Exception as raised:  # the handler's; its policy says what follows
+                error = raised
+            except BaseException as raised:  # sys.exit() and the like: no retry, no skip
+                return Failed(raised)
+            if attempt >= policy.attempts:
+                return Skipped(error) if policy.on_fail == "skip" else Failed(error)
+            yield Put(
+                phase_retry(phase.name, attempt, message_of(error), policy.max_retries, _now())
+            )
+            yield Delay(policy.wait_after(attempt, self._random))
             attempt += 1
 
-    def _call(self, index: int, phase: Phase) -> Call:
-        return call_of(phase, self.execution.context_of(index), self._output)
+    def _call(self, index: int, phase: Phase) -> Call | Timeout:
+        execution = self.execution
+        call = call_of(phase, execution.context_of(index), execution.params_of(index), self._output)
+        return call if phase.timeout is None else Timeout(call, phase.timeout)

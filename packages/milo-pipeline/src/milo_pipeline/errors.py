@@ -3,7 +3,9 @@
     MiloError (milo_core)
     └── PipelineError
         ├── DefinitionError   a phase, policy or pipeline was written in a way it cannot run
-        │   └── CycleError    phases wait for each other; ``path`` shows how
+        │   ├── CycleError    phases wait for each other; ``path`` shows how
+        │   └── ParameterError  a run was given a parameter it does not know, or not as declared
+        ├── PhaseTimeout      a handler did not return in its time (a ``TimeoutError``, too)
         └── PipelineFailed    a run did not complete; ``result`` holds all of it
 
 All of them say what was given, what was expected and what to do.
@@ -46,6 +48,14 @@ class CycleError(DefinitionError):
     def __str__(self) -> str:
         names = " → ".join(self.path)
         return f"{names} is a cycle; take one of these names out of a depends_on"
+
+
+class ParameterError(DefinitionError):
+    """A parameter is missing, unknown, or of another type than declared. Nothing has run."""
+
+
+class PhaseTimeout(PipelineError, TimeoutError):
+    """An attempt took longer than the ``timeout`` of its phase. Its policy says what follows."""
 
 
 class PipelineFailed(PipelineError):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Set
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Final
 
-from milo_pipeline._checks import refuse_unless, refuse_unless_count, refuse_unless_name
+from milo_pipeline._checks import (
+    is_seconds,
+    refuse_unless,
+    refuse_unless_count,
+    refuse_unless_name,
+)
 from milo_pipeline.errors import DefinitionError
 from milo_pipeline.policy import PhasePolicy
 
@@ -21,6 +26,16 @@ class Phase:
     skipped. ``parallel`` phases share the time with each other, any other runs alone.
     ``weight`` is this phase's part of the pipeline's progress; of the captured output
     the last ``max_logs`` lines are kept.
+
+    An attempt that takes longer than ``timeout`` seconds fails with ``PhaseTimeout``. An
+    async handler is cancelled then; a plain one cannot be, so it is left behind: it runs on,
+    on a thread that nothing waits for, and what it returns is dropped.
+
+    ``when`` is asked before the first attempt, with the same ``context`` a handler gets if
+    it has a parameter for it; on a false answer the phase ends as skipped. ``params`` names
+    the pipeline's parameters that the handler is called with. ``resources`` says how many
+    units of the pipeline's ``resources`` the phase holds while it runs; until they are free
+    it waits, and phases that need none of these go ahead.
 
     ``depends_on`` takes any iterable of names and holds a tuple without repeats (in
     sorted order when given a set, whose own order changes from process to process).
@@ -40,6 +55,11 @@ class Phase:
     weight: int = 1
     policy: PhasePolicy = STOP_ON_FAILURE
     max_logs: int = 200
+    _: KW_ONLY
+    timeout: float | None = None
+    when: Callable[..., Any] | None = None
+    params: tuple[str, ...] = ()
+    resources: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         refuse_unless_name("Phase", self.name)
@@ -50,25 +70,56 @@ class Phase:
         _refuse_unless_policy(owner, self.policy)
         refuse_unless_count(owner, "weight", self.weight)
         refuse_unless_count(owner, "max_logs", self.max_logs)
-        object.__setattr__(self, "depends_on", _names(owner, self.depends_on))
+        _refuse_unless_times(owner, self.timeout)
+        refuse_unless(
+            self.when is None or callable(self.when),
+            owner,
+            f"when must be a function of the context, not {self.when!r}",
+        )
+        object.__setattr__(self, "depends_on", _names(owner, "depends_on", self.depends_on))
+        object.__setattr__(self, "params", _names(owner, "params", self.params))
+        object.__setattr__(self, "resources", units(owner, self.resources, least=0))
 
 
-def _names(owner: str, given: object) -> tuple[str, ...]:
+def units(owner: str, given: object, *, least: int) -> dict[str, int]:
+    """How many units ``given`` says there are of each resource; a dict of its own."""
+    if not isinstance(given, Mapping):
+        raise DefinitionError(f"{owner}: resources must be a mapping such as {{'db': 1}}")
+    for name, count in given.items():
+        refuse_unless_name(f"{owner}, resources", name)
+        whole = isinstance(count, int) and not isinstance(count, bool) and count >= least
+        refuse_unless(
+            whole, owner, f"resources[{name!r}] must be a whole number from {least}, not {count!r}"
+        )
+    return dict(given)
+
+
+def _refuse_unless_times(owner: str, timeout: object) -> None:
+    refuse_unless(
+        timeout is None or (is_seconds(timeout) and timeout != 0),
+        owner,
+        f"timeout must be a number of seconds above 0, or None, not {timeout!r}",
+    )
+
+
+def _names(owner: str, option: str, given: object) -> tuple[str, ...]:
+    of_what = "phases" if option == "depends_on" else "parameters"
     if isinstance(given, str):
         raise DefinitionError(
-            f'{owner}: depends_on takes names, not one text; write depends_on=("{given}",)'
+            f'{owner}: {option} takes names, not one text; write {option}=("{given}",)'
         )
     if not isinstance(given, Iterable):
-        raise DefinitionError(f"{owner}: depends_on takes names of phases, not {given!r}")
-    names = [_name(owner, name) for name in given]
+        raise DefinitionError(f"{owner}: {option} takes names of {of_what}, not {given!r}")
+    names = [_name(owner, option, of_what, name) for name in given]
     return tuple(sorted(names) if isinstance(given, Set) else dict.fromkeys(names))
 
 
-def _name(owner: str, given: object) -> str:
+def _name(owner: str, option: str, of_what: str, given: object) -> str:
     if isinstance(given, str):
         return given
-    hint = f'; write "{given.name}"' if isinstance(given, Phase) else ""
-    raise DefinitionError(f"{owner}: depends_on takes names of phases, not {given!r}{hint}")
+    name = getattr(given, "name", None)
+    hint = f'; write "{name}"' if isinstance(name, str) else ""
+    raise DefinitionError(f"{owner}: {option} takes names of {of_what}, not {given!r}{hint}")
 
 
 def _refuse_unless_callable(owner: str, handler: object) -> None:

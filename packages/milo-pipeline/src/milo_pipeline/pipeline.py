@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +10,10 @@ from milo_core import Action
 from milo_pipeline._checks import refuse_unless, refuse_unless_name
 from milo_pipeline.errors import DefinitionError
 from milo_pipeline.graph import Plan, compile_graph
-from milo_pipeline.phase import Phase
+from milo_pipeline.params import Param, declared
+from milo_pipeline.phase import Phase, units
 from milo_pipeline.reducer import Reducer, make_reducer
+from milo_pipeline.run_plan import plan_run
 from milo_pipeline.state import PipelineState
 
 if TYPE_CHECKING:
@@ -29,6 +31,10 @@ class Pipeline:
     what runs, ``keep_going`` lets branches that do not depend on the failure go on.
     ``capture_output`` keeps what handlers print, as the logs of their phases.
 
+    ``params`` declares what a run can be given, ``resources`` how many units there are of
+    what phases share: ``resources={"db": 2}`` lets two phases with ``resources={"db": 1}``
+    run at the same time.
+
     Immutable; ``pipeline >> Phase(...)`` is a new pipeline with one phase more.
 
     Attributes:
@@ -36,7 +42,8 @@ class Pipeline:
 
     Raises:
         DefinitionError: a name used twice or empty, a dependency that is no phase, options
-            that contradict each other.
+            that contradict each other, a phase that uses a parameter that is not declared or
+            more of a resource than there is.
         CycleError: phases that wait for each other.
 
     >>> pipeline = Pipeline(
@@ -53,6 +60,8 @@ class Pipeline:
     capture_output: bool
     fail_fast: bool
     keep_going: bool
+    params: Mapping[str, Param]
+    resources: Mapping[str, int]
     plan: Plan
 
     def __init__(
@@ -62,6 +71,8 @@ class Pipeline:
         capture_output: bool = False,
         fail_fast: bool = False,
         keep_going: bool = False,
+        params: Iterable[Param] = (),
+        resources: Mapping[str, int] | None = None,
     ) -> None:
         refuse_unless_name("Pipeline", name)
         owner = f"pipeline {name!r}"
@@ -71,14 +82,17 @@ class Pipeline:
             owner,
             "fail_fast cancels on a failure what keep_going lets run; choose one",
         )
-        given = {
+        given: dict[str, Any] = {
             "name": name,
             "phases": phases,
             "capture_output": capture_output,
             "fail_fast": fail_fast,
             "keep_going": keep_going,
+            "params": declared(owner, params),
+            "resources": units(owner, resources or {}, least=1),
             "plan": compile_graph(phases),
         }
+        _refuse_unless_declared(phases, given["params"], given["resources"])
         for field, value in given.items():
             object.__setattr__(self, field, value)
 
@@ -93,6 +107,8 @@ class Pipeline:
             capture_output=self.capture_output,
             fail_fast=self.fail_fast,
             keep_going=self.keep_going,
+            params=self.params.values(),
+            resources=self.resources,
         )
 
     def __repr__(self) -> str:
@@ -107,19 +123,30 @@ class Pipeline:
         """A pure reducer for runs of this pipeline; a state of ``None`` is a pending run."""
         return make_reducer(self.plan, self.name)
 
-    def build_saga(self) -> Callable[[], Generator[Any, Any, Any]]:
+    def build_saga(
+        self,
+        *,
+        params: Mapping[str, Any] | None = None,
+        only: Iterable[str] | None = None,
+        start_at: str | None = None,
+        skip: Iterable[str] = (),
+    ) -> Callable[[], Generator[Any, Any, Any]]:
         """A saga that runs every phase when its dependencies are done; each call is one run.
 
         Handlers with a parameter named ``context`` receive a dict of their dependencies'
-        results by name, ``None`` for a skipped one.
+        results by name, ``None`` for a skipped one. For the options see ``run``.
         """
         from milo_pipeline._saga import make_saga  # a program that only reduces needs no effects
 
-        return make_saga(self)
+        return make_saga(self, plan_run(self, params, only=only, start_at=start_at, skip=skip))
 
     def run(
         self,
         *,
+        params: Mapping[str, Any] | None = None,
+        only: Iterable[str] | None = None,
+        start_at: str | None = None,
+        skip: Iterable[str] = (),
         max_workers: int | None = None,
         on_event: Callable[[Action, PipelineState], None] | None = None,
         cancel: threading.Event | None = None,
@@ -129,10 +156,43 @@ class Pipeline:
         A failed phase does not raise: see ``PipelineResult.raise_for_status()``.
         ``on_event`` is called with every action and the state it led to, ``cancel`` stops
         the run when it is set. At most ``max_workers`` handlers run at the same time.
+
+        Args:
+            params: a value for each parameter that has no default, and for others.
+            only: run these phases and what they wait for; others end as skipped.
+            start_at: run this phase and what waits for it; others end as skipped.
+            skip: phases that end as skipped, so that what waits for them gets ``None``.
+
+        Raises:
+            DefinitionError: the options name a phase or parameter that does not exist, or a
+                parameter is missing or of the wrong type (``ParameterError``). Nothing ran.
         """
         from milo_pipeline._run import run_pipeline
 
-        return run_pipeline(self, max_workers=max_workers, on_event=on_event, cancel=cancel)
+        plan = plan_run(self, params, only=only, start_at=start_at, skip=skip)
+        return run_pipeline(self, plan, max_workers=max_workers, on_event=on_event, cancel=cancel)
+
+
+def _refuse_unless_declared(
+    phases: tuple[Phase, ...], params: Mapping[str, Param], resources: Mapping[str, int]
+) -> None:
+    for phase in phases:
+        owner = f"phase {phase.name!r}"
+        for name in phase.params:
+            refuse_unless(
+                name in params,
+                owner,
+                f"uses the parameter {name!r}, which its pipeline does not declare; "
+                f"write Pipeline(..., params=(Param({name!r}),))",
+            )
+        for name, count in phase.resources.items():
+            there = resources.get(name, 0)
+            refuse_unless(
+                count <= there,
+                owner,
+                f"needs {count} of resource {name!r}, of which its pipeline has {there}; "
+                f"write Pipeline(..., resources={{{name!r}: {count}}})",
+            )
 
 
 def _refuse_unless_phases(owner: str, phases: tuple[object, ...]) -> None:
