@@ -33,6 +33,7 @@ from milo_pipeline.phase_status import PhaseLog, PhaseStatus
 from milo_pipeline.pipeline import Pipeline
 from milo_pipeline.policy import PhasePolicy
 from milo_pipeline.result import PipelineResult
+from milo_pipeline.run_plan import PlannedPhase
 from milo_pipeline.state import PipelineState
 from milo_pipeline.timeline import get_active_pipeline, pipeline_to_timeline, set_active_pipeline
 
@@ -54,6 +55,7 @@ __all__ = [
     "PipelineResult",
     "PipelineState",
     "PipelineViewState",
+    "PlannedPhase",
     "get_active_pipeline",
     "make_detail_reducer",
     "pipeline_to_timeline",

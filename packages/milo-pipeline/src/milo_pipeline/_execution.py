@@ -66,8 +66,8 @@ class Execution:
         self._outcomes: list[Outcome | None] = [None] * len(plan.phases)
         self._plan = plan
         self._run_plan = run_plan
-        self._fail_fast = pipeline.fail_fast
-        self._keep_going = pipeline.keep_going
+        self._fail_fast = run_plan.fail_fast
+        self._keep_going = run_plan.keep_going
         self._missing = list(plan.dependency_count)
         self._ready = ReadyQueue(plan, pipeline.resources, run_plan.left_out)
 

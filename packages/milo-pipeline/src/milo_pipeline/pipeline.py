@@ -13,7 +13,7 @@ from milo_pipeline.graph import Plan, compile_graph
 from milo_pipeline.params import Param, declared
 from milo_pipeline.phase import Phase, units
 from milo_pipeline.reducer import Reducer, make_reducer
-from milo_pipeline.run_plan import plan_run
+from milo_pipeline.run_plan import PlannedPhase, plan_run, planned_phases
 from milo_pipeline.state import PipelineState
 
 if TYPE_CHECKING:
@@ -130,6 +130,7 @@ class Pipeline:
         only: Iterable[str] | None = None,
         start_at: str | None = None,
         skip: Iterable[str] = (),
+        keep_going: bool | None = None,
     ) -> Callable[[], Generator[Any, Any, Any]]:
         """A saga that runs every phase when its dependencies are done; each call is one run.
 
@@ -138,7 +139,10 @@ class Pipeline:
         """
         from milo_pipeline._saga import make_saga  # a program that only reduces needs no effects
 
-        return make_saga(self, plan_run(self, params, only=only, start_at=start_at, skip=skip))
+        plan = plan_run(
+            self, params, only=only, start_at=start_at, skip=skip, keep_going=keep_going
+        )
+        return make_saga(self, plan)
 
     def run(
         self,
@@ -147,6 +151,7 @@ class Pipeline:
         only: Iterable[str] | None = None,
         start_at: str | None = None,
         skip: Iterable[str] = (),
+        keep_going: bool | None = None,
         max_workers: int | None = None,
         on_event: Callable[[Action, PipelineState], None] | None = None,
         cancel: threading.Event | None = None,
@@ -154,14 +159,17 @@ class Pipeline:
         """Run the pipeline to its end and return what came of it; blocks until then.
 
         A failed phase does not raise: see ``PipelineResult.raise_for_status()``.
-        ``on_event`` is called with every action and the state it led to, ``cancel`` stops
-        the run when it is set. At most ``max_workers`` handlers run at the same time.
 
         Args:
             params: a value for each parameter that has no default, and for others.
             only: run these phases and what they wait for; others end as skipped.
             start_at: run this phase and what waits for it; others end as skipped.
             skip: phases that end as skipped, so that what waits for them gets ``None``.
+            keep_going: in place of the pipeline's own ``keep_going``; ``True`` also takes its
+                ``fail_fast`` away.
+            max_workers: at most so many handlers run at the same time.
+            on_event: called with every action and the state it led to.
+            cancel: stops the run when it is set.
 
         Raises:
             DefinitionError: the options name a phase or parameter that does not exist, or a
@@ -169,8 +177,25 @@ class Pipeline:
         """
         from milo_pipeline._run import run_pipeline
 
-        plan = plan_run(self, params, only=only, start_at=start_at, skip=skip)
+        plan = plan_run(
+            self, params, only=only, start_at=start_at, skip=skip, keep_going=keep_going
+        )
         return run_pipeline(self, plan, max_workers=max_workers, on_event=on_event, cancel=cancel)
+
+    def dry_run(
+        self,
+        *,
+        params: Mapping[str, Any] | None = None,
+        only: Iterable[str] | None = None,
+        start_at: str | None = None,
+        skip: Iterable[str] = (),
+    ) -> list[PlannedPhase]:
+        """What ``run`` with these options would do with each phase, in execution order.
+
+        Nothing runs, no condition is asked. Raises what ``run`` would.
+        """
+        plan = plan_run(self, params, only=only, start_at=start_at, skip=skip)
+        return planned_phases(self, plan)
 
 
 def _refuse_unless_declared(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from milo_pipeline.params import bind
+from milo_pipeline.phase import Phase
 from milo_pipeline.selection import left_out
 
 if TYPE_CHECKING:
@@ -20,10 +21,27 @@ class RunPlan:
     Attributes:
         params: the value of each of the pipeline's parameters.
         left_out: the phases that do not run, by index, each with the reason.
+        keep_going: whether branches that do not depend on a failure go on.
+        fail_fast: whether a failure cancels what runs.
     """
 
     params: Mapping[str, Any]
     left_out: Mapping[int, str]
+    keep_going: bool
+    fail_fast: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPhase:
+    """What a run would do with a phase, and why.
+
+    ``reason`` is why it does not run, or what it waits for; a phase with a condition may turn
+    out not to run.
+    """
+
+    name: str
+    runs: bool
+    reason: str
 
 
 def plan_run(
@@ -33,6 +51,7 @@ def plan_run(
     only: Iterable[str] | None = None,
     start_at: str | None = None,
     skip: Iterable[str] = (),
+    keep_going: bool | None = None,
 ) -> RunPlan:
     """The plan of a run with the options of ``Pipeline.run``, which says what they mean.
 
@@ -42,4 +61,19 @@ def plan_run(
     return RunPlan(
         params=bind(pipeline.params, params or {}),
         left_out=left_out(pipeline.plan, only=only, start_at=start_at, skip=skip),
+        keep_going=pipeline.keep_going if keep_going is None else keep_going,
+        fail_fast=pipeline.fail_fast and not keep_going,
     )
+
+
+def planned_phases(pipeline: Pipeline, plan: RunPlan) -> list[PlannedPhase]:
+    """What a run with this plan would do with each phase, in execution order."""
+    return [_planned(pipeline.phases[i], plan.left_out.get(i)) for i in pipeline.plan.order]
+
+
+def _planned(phase: Phase, left_out: str | None) -> PlannedPhase:
+    if left_out is not None:
+        return PlannedPhase(phase.name, False, left_out)
+    needs = f"after {', '.join(phase.depends_on)}" if phase.depends_on else "waits for nothing"
+    condition = "; if its condition holds" if phase.when is not None else ""
+    return PlannedPhase(phase.name, True, needs + condition)

@@ -2,6 +2,7 @@
 
 run, graph      the two subcommands
 group           what ``milo`` knows: its own commands and those of plugins
+run_choices     the options that decide what of a pipeline runs
 target          TARGET, read: which file or module, which name
 loading         that file or module, imported
 resolve         the pipeline in it, or made by a factory in it

@@ -7,9 +7,10 @@ nothing to do but listen: to them, and for the end of the run.
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from queue import SimpleQueue
-from typing import Protocol
+from typing import Any, Protocol
 
 from milo._cli.interrupts import exit_code_of, leave_at_once, signals_told_to
 from milo._cli.outcome import Outcome
@@ -36,13 +37,18 @@ class Display(Protocol):
 class Run:
     """A pipeline on its way: what it showed last, and what it came to.
 
+    ``options`` are those of ``Pipeline.run``.
+
     Attributes:
         result: what ``Pipeline.run`` returned; ``None`` until then.
     """
 
-    def __init__(self, pipeline: Pipeline, display: Display) -> None:
+    def __init__(
+        self, pipeline: Pipeline, display: Display, options: Mapping[str, Any] | None = None
+    ) -> None:
         self.result: PipelineResult | None = None
         self._pipeline = pipeline
+        self._options = options or {}
         self._display = display
         self._state: PipelineState | None = None
         self._failure: BaseException | None = None
@@ -51,15 +57,13 @@ class Run:
         # A signal as it arrives, ``None`` once the run has ended.
         self._inbox: SimpleQueue[int | None] = SimpleQueue()
 
-    def execute(self, max_workers: int | None) -> int:
+    def execute(self) -> int:
         """Run to the end or to the second signal, show everything, return the exit code.
 
         The first signal cancels the run: running phases end and nothing new starts. After
         a second one threads may still be at work, so the process ends here.
         """
-        thread = threading.Thread(
-            target=self._run, args=(max_workers,), name="milo-run", daemon=True
-        )
+        thread = threading.Thread(target=self._run, name="milo-run", daemon=True)
         with signals_told_to(self._inbox.put):
             with self._display.showing():
                 thread.start()
@@ -76,10 +80,10 @@ class Run:
                     leave_at_once(outcome.exit_code)
         return outcome.exit_code
 
-    def _run(self, max_workers: int | None) -> None:
+    def _run(self) -> None:
         try:
             self.result = self._pipeline.run(
-                max_workers=max_workers, on_event=self._on_event, cancel=self._cancel
+                **self._options, on_event=self._on_event, cancel=self._cancel
             )
         except BaseException as failure:  # raised again on the main thread
             self._failure = failure

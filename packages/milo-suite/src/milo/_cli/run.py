@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 
 import click
 
@@ -14,27 +16,27 @@ from milo._cli.execution import Display, Run
 from milo._cli.json_lines import JsonDisplay
 from milo._cli.options import target_arguments
 from milo._cli.plain import PlainDisplay
+from milo._cli.plan_text import table_lines
 from milo._cli.resolve import resolve_pipeline
+from milo._cli.run_choices import RunChoices, run_options
 from milo._cli.streams import LineWriter, stdout_kept_apart
+from milo_pipeline import Pipeline
 
 
 @click.command()
 @target_arguments
+@run_options
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one object a line.")
 @click.option("--plain", is_flag=True, help="Print plain lines, on a terminal too.")
-@click.option(
-    "--max-workers",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Run at most N phases at once.",
-)
+@click.option("--dry-run", is_flag=True, help="Say what would run and why; run nothing.")
 def run(
     target: str,
     args: tuple[str, ...],
     *,
+    choices: RunChoices,
     as_json: bool,
     plain: bool,
-    max_workers: int | None,
+    dry_run: bool,
     debug: bool,
 ) -> int:
     """Run the pipeline TARGET; ARGS go to the function that makes it.
@@ -44,13 +46,28 @@ def run(
     """
     if as_json and plain:
         raise click.UsageError("--json and --plain exclude each other")
+    if dry_run:
+        return _dry_run(resolve_pipeline(target, args), choices, as_json=as_json)
     with _display(as_json=as_json, plain=plain) as display:
-        execution = Run(resolve_pipeline(target, args), display)
-        code = execution.execute(max_workers)
+        pipeline = resolve_pipeline(target, args)
+        execution = Run(pipeline, display, choices.for_run(pipeline))
+        code = execution.execute()
         if debug and execution.result is not None:
             for error in execution.result.errors.values():
                 traceback.print_exception(error)
         return code
+
+
+def _dry_run(pipeline: Pipeline, choices: RunChoices, *, as_json: bool) -> int:
+    planned = pipeline.dry_run(**choices.for_plan(pipeline))
+    writer = LineWriter(sys.stdout)
+    if as_json:
+        writer.write_lines(*[json.dumps(asdict(each), ensure_ascii=False) for each in planned])
+    else:
+        rows = [("run" if each.runs else "skip", each.name, each.reason) for each in planned]
+        writer.write_lines(*table_lines(rows))
+    writer.close()
+    return 0
 
 
 @contextmanager
