@@ -26,7 +26,11 @@ def run_so_far():
 def by_hand(state):
     """The same state through the published constructors."""
     phases = tuple(
-        PhaseStatus(p.name, p.status, p.started_at, p.elapsed, p.error, p.attempt, p.logs)
+        PhaseStatus(
+            *(p.name, p.status, p.started_at, p.elapsed, p.error, p.attempt, p.logs),
+            items=p.items,
+            logs_dropped=p.logs_dropped,
+        )
         for p in state.phases
     )
     return PipelineState(

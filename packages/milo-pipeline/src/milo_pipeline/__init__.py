@@ -22,6 +22,7 @@ from milo_pipeline.detail import PipelineViewState, make_detail_reducer
 from milo_pipeline.errors import (
     CycleError,
     DefinitionError,
+    ItemFailed,
     ParameterError,
     PhaseTimeout,
     PipelineError,
@@ -42,6 +43,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CycleError",
     "DefinitionError",
+    "ItemFailed",
     "Param",
     "ParameterError",
     "Phase",

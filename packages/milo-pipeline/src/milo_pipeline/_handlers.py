@@ -19,12 +19,12 @@ class HandlerLeft(Exception):
     """A handler raised its ``__cause__``, which thrown into a saga would end that saga."""
 
 
-def call_of(phase: Phase, context: Context, params: dict[str, Any], output: Output | None) -> Call:
-    """The effect that calls the phase's handler with ``params``, and ``context`` if it asks.
+def call_of(phase: Phase, context: Context, given: dict[str, Any], output: Output | None) -> Call:
+    """The effect that calls the phase's handler with ``given``, and ``context`` if it asks.
 
     What the handler prints goes to ``output``.
     """
-    arguments = {"context": context, **params} if wants_context(phase.handler) else params
+    arguments = {"context": context, **given} if wants_context(phase.handler) else given
     return Call(_run, (phase, arguments, output))
 
 

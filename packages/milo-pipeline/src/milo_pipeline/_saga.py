@@ -1,6 +1,6 @@
 """The saga that a pipeline becomes. From the whole to the part:
 
-    run → start what is ready → run_phase → attempt
+    run → start what is ready → run_phase → (each item →) attempt
 
 A sequential phase is a part of the run's own saga; a parallel one is forked. Both are
 ``run_phase``: they differ in who waits.
@@ -11,24 +11,27 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from milo_effects import Call, Delay, EffectTimeout, Fork, Put, SagaCancelled, Timeout
+from milo_effects import All, Call, Delay, EffectTimeout, Fork, Put, SagaCancelled, Timeout
 from milo_pipeline._execution import Completed, Execution, Failed, LeftOut, Outcome, Skipped
 from milo_pipeline._handlers import HandlerLeft, call_of, condition_of, message_of
 from milo_pipeline._inbox import Arrival, Dispatcher, Inbox
+from milo_pipeline._mapped import Mapped
 from milo_pipeline._output import Output
+from milo_pipeline._reports import ItemReport, Report
 from milo_pipeline.actions import (
     phase_complete,
     phase_failed,
-    phase_retry,
+    phase_mapped,
     phase_skipped,
     phase_start,
     pipeline_cancelled,
     pipeline_complete,
     pipeline_start,
 )
-from milo_pipeline.errors import PhaseTimeout
+from milo_pipeline.errors import PhaseTimeout, PipelineError
 from milo_pipeline.phase import Phase
 from milo_pipeline.run_plan import RunPlan
 from milo_pipeline.statuses import CANCELLED
@@ -166,7 +169,7 @@ class Run:
         try:
             outcome = yield from self._ask_whether(index, phase)
             if outcome is None:
-                outcome = yield from self._attempt_until_settled(index, phase)
+                outcome = yield from self._work(index, phase)
         except SagaCancelled:
             yield Put(phase_failed(phase.name, CANCELLED, _now()))
             raise
@@ -192,13 +195,46 @@ class Run:
             return Failed(error)
         return None if holds else LeftOut("its condition does not hold")
 
-    def _attempt_until_settled(self, index: int, phase: Phase) -> Generator[Any, Any, Outcome]:
+    def _work(self, index: int, phase: Phase) -> Generator[Any, Any, Outcome]:
+        """What comes of a phase: of its one handler call, or of one for each of its items."""
+        if phase.map_over is None:
+            return (yield from self._attempt_until_settled(index, phase, Report(phase), {}))
+        found = self.execution.results.get(phase.map_over)
+        yield Put(phase_start(phase.name, 1, _now()))
+        try:
+            items = [] if found is None else list(found)
+        except TypeError:
+            return Failed(
+                PipelineError(f"map_over: {phase.map_over!r} gave {found!r:.100}, which is no list")
+            )
+        yield Put(phase_mapped(phase.name, len(items), _now()))
+        work = Mapped(len(items))
+        sagas = [partial(self._run_item, index, phase, work, i, items[i]) for i in work.numbers]
+        yield All(tuple(sagas))
+        return work.outcome()
+
+    def _run_item(self, index: int, phase: Phase, work: Mapped, number: int, item: Any) -> Saga:
+        """The saga of one item; it begins unless something has failed for good."""
+        if work.failed or self.execution.stopped:
+            return
+        report, given = ItemReport(phase, number), {"item": item}
+        try:
+            outcome = yield from self._attempt_until_settled(index, phase, report, given)
+        except SagaCancelled:
+            yield Put(report.cancelled())
+            raise
+        work.note(number, outcome)
+        yield Put(report.ended(outcome))
+
+    def _attempt_until_settled(
+        self, index: int, phase: Phase, report: Report, given: dict[str, Any]
+    ) -> Generator[Any, Any, Outcome]:
         policy, attempt = phase.policy, 1
         error: Exception
         while True:
-            yield Put(phase_start(phase.name, attempt, _now()))
+            yield Put(report.started(attempt))
             try:
-                return Completed((yield self._call(index, phase)))
+                return Completed((yield self._call(index, phase, given)))
             except SagaCancelled:
                 raise
             except EffectTimeout:
@@ -211,13 +247,12 @@ class Run:
                 return Failed(raised)
             if attempt >= policy.attempts:
                 return Skipped(error) if policy.on_fail == "skip" else Failed(error)
-            yield Put(
-                phase_retry(phase.name, attempt, message_of(error), policy.max_retries, _now())
-            )
+            yield Put(report.retrying(attempt, error))
             yield Delay(policy.wait_after(attempt, self._random))
             attempt += 1
 
-    def _call(self, index: int, phase: Phase) -> Call | Timeout:
+    def _call(self, index: int, phase: Phase, given: dict[str, Any]) -> Call | Timeout:
         execution = self.execution
-        call = call_of(phase, execution.context_of(index), execution.params_of(index), self._output)
+        given = {**execution.params_of(index), **given}
+        call = call_of(phase, execution.context_of(index), given, self._output)
         return call if phase.timeout is None else Timeout(call, phase.timeout)

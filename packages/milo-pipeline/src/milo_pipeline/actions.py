@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from milo_core import Action
+from milo_pipeline.statuses import PhaseStatusName
 
 PIPELINE_START: Final = "@@PIPELINE_START"
 """A run begins, with all phases pending; the payload is ``at``."""
@@ -23,6 +24,10 @@ PHASE_SKIPPED: Final = "@@PHASE_SKIPPED"
 """The pipeline goes on without a phase: ``{"name", "error", "at"}``."""
 PHASE_RETRY: Final = "@@PHASE_RETRY"
 """An attempt failed, another follows: ``{"name", "attempt", "error", "max_retries", "at"}``."""
+PHASE_MAPPED: Final = "@@PHASE_MAPPED"
+"""A phase with ``map_over`` knows its items: ``{"name", "count", "at"}``."""
+PHASE_ITEM: Final = "@@PHASE_ITEM"
+"""An item of it moves on: ``{"name", "item", "status", "at"}``, with ``attempt`` or ``error``."""
 PHASE_LOG: Final = "@@PHASE_LOG"
 """A handler wrote a line: ``{"name", "line", "stream", "timestamp"}``."""
 PIPELINE_COMPLETE: Final = "@@PIPELINE_COMPLETE"
@@ -38,6 +43,8 @@ ACTION_TYPES: Final = frozenset(
         PHASE_FAILED,
         PHASE_SKIPPED,
         PHASE_RETRY,
+        PHASE_MAPPED,
+        PHASE_ITEM,
         PHASE_LOG,
         PIPELINE_COMPLETE,
         PIPELINE_CANCELLED,
@@ -81,6 +88,16 @@ def phase_retry(name: str, attempt: int, error: str, max_retries: int, at: float
         "at": at,
     }
     return Action(PHASE_RETRY, payload)
+
+
+def phase_mapped(name: str, count: int, at: float) -> Action:
+    """The phase has ``count`` items."""
+    return Action(PHASE_MAPPED, {"name": name, "count": count, "at": at})
+
+
+def phase_item(name: str, item: int, status: PhaseStatusName, at: float, **more: Any) -> Action:
+    """Item number ``item``, from 0, is now ``status``; ``more`` is its attempt or its error."""
+    return Action(PHASE_ITEM, {"name": name, "item": item, "status": status, "at": at, **more})
 
 
 def phase_log(name: str, line: str, stream: str, timestamp: float) -> Action:

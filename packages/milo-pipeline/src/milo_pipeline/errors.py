@@ -5,6 +5,7 @@
         ├── DefinitionError   a phase, policy or pipeline was written in a way it cannot run
         │   ├── CycleError    phases wait for each other; ``path`` shows how
         │   └── ParameterError  a run was given a parameter it does not know, or not as declared
+        ├── ItemFailed        an item of a phase with ``map_over`` failed
         ├── PhaseTimeout      a handler did not return in its time (a ``TimeoutError``, too)
         └── PipelineFailed    a run did not complete; ``result`` holds all of it
 
@@ -56,6 +57,21 @@ class ParameterError(DefinitionError):
 
 class PhaseTimeout(PipelineError, TimeoutError):
     """An attempt took longer than the ``timeout`` of its phase. Its policy says what follows."""
+
+
+class ItemFailed(PipelineError):
+    """An item of a phase with ``map_over`` failed for good; its error is the ``__cause__``.
+
+    Attributes:
+        item: the number of the item, from 0.
+    """
+
+    def __init__(self, item: int, error: Exception) -> None:
+        super().__init__(item, error)
+        self.item = item
+
+    def __str__(self) -> str:
+        return f"item {self.item}: {self.args[1] or type(self.args[1]).__name__}"
 
 
 class PipelineFailed(PipelineError):

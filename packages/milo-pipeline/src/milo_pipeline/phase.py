@@ -37,6 +37,11 @@ class Phase:
     units of the pipeline's ``resources`` the phase holds while it runs; until they are free
     it waits, and phases that need none of these go ahead.
 
+    ``map_over`` names the dependency whose result is a list: the handler is called once for
+    each of its items, with the parameter ``item``, and the list of what it returned is the
+    phase's result. Items run beside each other and each has its own status, attempts and
+    ``timeout``; one that fails for good fails the phase, and none begins after that.
+
     ``depends_on`` takes any iterable of names and holds a tuple without repeats (in
     sorted order when given a set, whose own order changes from process to process).
 
@@ -60,6 +65,7 @@ class Phase:
     when: Callable[..., Any] | None = None
     params: tuple[str, ...] = ()
     resources: Mapping[str, int] = field(default_factory=dict, hash=False)
+    map_over: str | None = None
 
     def __post_init__(self) -> None:
         refuse_unless_name("Phase", self.name)
@@ -77,6 +83,12 @@ class Phase:
             f"when must be a function of the context, not {self.when!r}",
         )
         object.__setattr__(self, "depends_on", _names(owner, "depends_on", self.depends_on))
+        refuse_unless(
+            self.map_over is None or self.map_over in self.depends_on,
+            owner,
+            f"map_over must be one of its depends_on, whose result is the list, "
+            f"not {self.map_over!r}",
+        )
         object.__setattr__(self, "params", _names(owner, "params", self.params))
         object.__setattr__(self, "resources", units(owner, self.resources, least=0))
 

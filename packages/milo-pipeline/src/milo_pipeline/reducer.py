@@ -12,8 +12,8 @@ from typing import Any, Final, TypeAlias
 
 from milo_core import Action
 from milo_pipeline import actions
-from milo_pipeline._chunks import Chunks, item_at, replaced, split
-from milo_pipeline._lines import with_line
+from milo_pipeline._chunks import Chunks, count, item_at, replaced, split
+from milo_pipeline._lines import line_count, with_line
 from milo_pipeline.errors import DefinitionError
 from milo_pipeline.graph import Plan
 from milo_pipeline.phase_status import PhaseLog, PhaseStatus, phase_status
@@ -43,6 +43,7 @@ _MOVES: Final[dict[str, PhaseStatusName]] = {
     actions.PHASE_FAILED: FAILED,
     actions.PHASE_SKIPPED: SKIPPED,
 }
+_WORDS: Final = frozenset(_MOVES.values())
 
 
 def make_reducer(plan: Plan, name: str) -> Reducer:
@@ -74,6 +75,8 @@ class _PipelineReducer:
         self._fresh = self._run(status=PENDING, started_at=0.0)
         self._changes: dict[str, Callable[[PipelineState, Facts], PipelineState]] = {
             actions.PHASE_LOG: self._phase_logged,
+            actions.PHASE_MAPPED: self._phase_mapped,
+            actions.PHASE_ITEM: self._item_moved,
             actions.PIPELINE_START: self._started,
             actions.PIPELINE_COMPLETE: self._completed,
             actions.PIPELINE_CANCELLED: self._cancelled,
@@ -120,6 +123,37 @@ class _PipelineReducer:
         at = _seconds(facts.get("at", facts.get("timestamp")), state)
         after = _logged(item_at(state._pieces, index), facts, at, self._max_logs[index])
         pieces = replaced(state._pieces, index, after)
+        return self._next(state, at, pieces, state._underway, done, state.status, state.error)
+
+    def _phase_mapped(self, state: PipelineState, facts: Facts) -> PipelineState:
+        """A phase has learned its items: each gets a status."""
+        index = self._index.get(facts.get("name", ""))
+        if index is None or item_at(state._pieces, index).status in ENDED:
+            return state
+        before = item_at(state._pieces, index)
+        names = range(int(facts.get("count", 0)))
+        items = split(tuple(PhaseStatus(f"{before.name}[{i}]") for i in names))
+        return self._with_items(state, facts, index, items)
+
+    def _item_moved(self, state: PipelineState, facts: Facts) -> PipelineState:
+        """Any change of an item's status; an ended item changes no more."""
+        index = self._index.get(facts.get("name", ""))
+        number, to = facts.get("item"), facts.get("status", "")
+        if index is None or to not in _WORDS or not isinstance(number, int):
+            return state
+        items = item_at(state._pieces, index)._pieces
+        if not 0 <= number < count(items) or item_at(items, number).status in ENDED:
+            return state
+        at = _seconds(facts.get("at"), state)
+        after = _moved(item_at(items, number), to, facts, at)
+        return self._with_items(state, facts, index, replaced(items, number, after))
+
+    def _with_items(
+        self, state: PipelineState, facts: Facts, index: int, items: Chunks[PhaseStatus]
+    ) -> PipelineState:
+        done = self._done_weight(state)
+        at = _seconds(facts.get("at"), state)
+        pieces = replaced(state._pieces, index, _itemized(item_at(state._pieces, index), items))
         return self._next(state, at, pieces, state._underway, done, state.status, state.error)
 
     # The pipeline
@@ -220,6 +254,23 @@ def _moved(before: PhaseStatus, to: PhaseStatusName, facts: Facts, at: float) ->
         str(facts.get("error", "")),
         facts.get("attempt", attempt),
         before._lines,
+        before.logs_dropped,
+        before._pieces,
+    )
+
+
+def _itemized(before: PhaseStatus, items: Chunks[PhaseStatus]) -> PhaseStatus:
+    """``before`` with these statuses of its items."""
+    return phase_status(
+        before.name,
+        before.status,
+        before.started_at,
+        before.elapsed,
+        before.error,
+        before.attempt,
+        before._lines,
+        before.logs_dropped,
+        items,
     )
 
 
@@ -239,6 +290,8 @@ def _logged(before: PhaseStatus, facts: Facts, at: float, max_logs: int) -> Phas
         before.error,
         before.attempt,
         with_line(before._lines, line, max_logs),
+        before.logs_dropped + (line_count(before._lines) >= max_logs),
+        before._pieces,
     )
 
 

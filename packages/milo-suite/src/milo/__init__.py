@@ -43,6 +43,7 @@ __all__ = [
     "Fork",
     "GetContext",
     "HandlerError",
+    "ItemFailed",
     "Join",
     "Key",
     "Limit",
@@ -193,6 +194,7 @@ if TYPE_CHECKING:
     from milo_pipeline import (
         CycleError,
         DefinitionError,
+        ItemFailed,
         Param,
         ParameterError,
         Phase,

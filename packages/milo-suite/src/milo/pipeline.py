@@ -3,6 +3,7 @@
 from milo_pipeline import (
     CycleError,
     DefinitionError,
+    ItemFailed,
     Param,
     ParameterError,
     Phase,
@@ -26,6 +27,7 @@ from milo_pipeline import (
 __all__ = [
     "CycleError",
     "DefinitionError",
+    "ItemFailed",
     "Param",
     "ParameterError",
     "Phase",
