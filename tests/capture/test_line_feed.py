@@ -76,11 +76,11 @@ def test_a_block_that_raises_has_its_lines_delivered_first(received, real_stdout
     assert sys.stdout is real_stdout
 
 
-@pytest.mark.parametrize("last_words", ["no room for this", ""])
+@pytest.mark.parametrize("last_words", ["not ended", ""])
 def test_ctrl_c_while_a_block_waits_finds_all_put_back(
     last_words, gate, monkeypatch, received, real_stdout
 ):
-    """Interrupted as it waits for room or for delivery, leaving a block has undone the rest."""
+    """Interrupted as it waits for delivery, leaving a block has undone all and lost nothing."""
     delivering, interrupted = gate(), gate()
 
     def deliver(batch):
@@ -98,7 +98,6 @@ def test_ctrl_c_while_a_block_waits_finds_all_put_back(
         delivering.pass_through()
         print("waiting")
         print(last_words, end="")
-        monkeypatch.setattr(feed._queue._room, "wait", interrupt)
         monkeypatch.setattr(feed._queue._done, "wait", interrupt)
     monkeypatch.undo()
     assert sys.stdout is real_stdout
@@ -106,7 +105,7 @@ def test_ctrl_c_while_a_block_waits_finds_all_put_back(
     print("after")
     interrupted.set()
     feed.close()
-    assert received.texts("a") == ["delivering", "waiting"]
+    assert received.texts("a") == ["delivering", "waiting", *last_words.splitlines()]
     assert real_stdout.getvalue() == "after\n"
 
 

@@ -216,3 +216,20 @@ def test_redirections_and_captures_of_several_threads_lose_nothing(attempt, runn
     everywhere = real_stdout.getvalue() + elsewhere.getvalue()
     everywhere += "".join(output.text for output in outputs)
     assert everywhere == "line\n" * 100
+
+
+@pytest.mark.parametrize("attempt", range(20))
+def test_captures_may_end_while_another_thread_prints(attempt, running, gate, real_stdout):
+    """The stand-in that a ``print`` elsewhere is using outlives its capture."""
+    ended = gate()
+
+    def bystander():
+        while not ended.is_set():
+            print(*"many words in one print")
+
+    with running(bystander):
+        for _ in range(200):
+            with capture():
+                pass
+        ended.set()
+    assert sys.stdout is real_stdout

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from milo_capture._fds import redirected_fds
 from milo_capture._lines import Line
 from milo_capture._sink import Sink
 from milo_capture._streams import captured_by
@@ -33,15 +34,24 @@ class _CollectingSink(Sink):
     def emit(self, line: Line) -> None:
         self.collected.append(line)
 
+    def wait_for_room(self) -> None:
+        """There is always room in a list."""
+
 
 @contextmanager
-def capture() -> Iterator[CapturedOutput]:
+def capture(*, fds: bool = False) -> Iterator[CapturedOutput]:
     """The block's output is collected instead of shown.
 
     That is what its context and the threads it starts write to ``sys.stdout`` and
     ``sys.stderr`` until the block ends, also with an error. A last line without an end
     counts as a line. Blocks can be nested, the inner one gets the lines; a thread that
     outlives its block writes to the outer one, or through to the real stream.
+
+    With ``fds`` that is also what C code and child processes write to the file descriptors 1
+    and 2, wherever in the process they do. One block at a time can have them.
+
+    Raises:
+        CaptureError: another block has the file descriptors, or this is Windows.
 
     >>> with capture() as output:
     ...     print("hello")
@@ -51,5 +61,5 @@ def capture() -> Iterator[CapturedOutput]:
     [('hello', 'stdout')]
     """
     sink = _CollectingSink()
-    with captured_by(sink):
+    with captured_by(sink), redirected_fds(fds):
         yield CapturedOutput(sink.collected)

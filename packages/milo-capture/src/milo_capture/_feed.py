@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import Context
 from logging import getLogger
+from threading import get_ident
 from types import TracebackType
 from typing import Generic, TypeVar
 
+from milo_capture._fds import redirected_fds
 from milo_capture._lines import Line, StreamName
+from milo_capture._log_calls import is_logging
 from milo_capture._queue import BatchQueue
 from milo_capture._sink import Sink, inside
 from milo_capture._streams import captured_by, replaced_streams
@@ -26,8 +29,9 @@ class LineFeed(Generic[Tag]):
 
     Lines arrive while they are being written, in order, one batch at a time, on a daemon
     thread of the feed's own that starts with the first line and runs in an empty context.
-    When ``capacity`` lines wait, writers wait, so nothing is dropped; for that reason
-    ``deliver`` must not wait for a lock that a writer holds while it prints. What
+    When more than ``capacity`` lines wait, writers wait, so nothing is dropped; for that
+    reason ``deliver`` must not wait for a lock that a writer holds while it prints. Locks of
+    ``logging`` are no such locks: who logs waits when it has let go of them. What
     ``deliver`` itself prints passes through. If it raises, that is logged, once for the
     batch, and the next batch is delivered.
 
@@ -57,33 +61,39 @@ class LineFeed(Generic[Tag]):
         self._thread_id: int | None = None  # set by the thread
 
     @contextmanager
-    def capture(self, tag: Tag) -> Iterator[None]:
+    def capture(self, tag: Tag, *, fds: bool = False) -> Iterator[None]:
         """What the block and the threads it starts print is delivered beside ``tag``.
 
         Leaving it, also with an error, ends a last unterminated line and waits until every
         line written in the block has been delivered; none comes later. Inside ``deliver``
         of the same feed the block changes nothing: there, output passes through.
 
+        With ``fds`` that is also what C code and child processes write to the file
+        descriptors 1 and 2, wherever in the process they do. One block at a time can have
+        them, and ``deliver`` must not write to them, except through ``sys.stdout`` and
+        ``sys.stderr``: what it wrote would be delivered again.
+
         Raises:
             FeedClosedError: the feed has been closed.
-            CaptureError: the feed was made by the process this one was forked from.
+            CaptureError: the feed was made by the process this one was forked from; or,
+                with ``fds``, another block has the file descriptors, or this is Windows.
         """
         sink = self._open_sink(tag)
         try:
-            with captured_by(sink):
+            with captured_by(sink), redirected_fds(fds):
                 yield
         finally:
             self._finish(sink)
 
     @asynccontextmanager
-    async def capture_async(self, tag: Tag) -> AsyncIterator[None]:
+    async def capture_async(self, tag: Tag, *, fds: bool = False) -> AsyncIterator[None]:
         """As ``capture``, for a coroutine: leaving it does not block the event loop.
 
         What the coroutine's own task prints is captured, and the tasks and threads it starts.
         """
         sink = self._open_sink(tag)
         try:
-            with replaced_streams(), inside(sink):
+            with replaced_streams(), inside(sink), redirected_fds(fds):
                 yield
         finally:
             await asyncio.shield(asyncio.to_thread(self._close_and_finish, sink))
@@ -182,8 +192,8 @@ class LineFeed(Generic[Tag]):
                 self._queue.done(len(batch))
 
     def _log_failure(self, batch: Sequence[tuple[Tag, Line]], error: BaseException) -> None:
-        # Logging waits for a handler's lock, and the writer that holds it may be waiting for
-        # room, in a handler made inside the capture. So for this long nobody waits for room.
+        # Logging waits for a handler's lock, and a writer that holds it may be waiting for
+        # room, when it was called by a listener and no logger. So for this long nobody waits.
         with self._queue.unbounded():
             _logger.error(
                 "deliver %r failed; the feed goes on with the next batch, %d lines are lost to it",
@@ -204,7 +214,14 @@ class _FeedSink(Sink, Generic[Tag]):
 
     def write(self, stream: StreamName, text: str) -> bool:
         """As any sink, but nothing from the feed's own thread, which would wait for itself."""
-        return not self._feed.runs_this_thread() and super().write(stream, text)
+        # Written out, as this is asked at every write.
+        return get_ident() != self._feed._thread_id and super().write(stream, text)
 
     def emit(self, line: Line) -> None:
         self.last_number = self._feed._put(self._tag, line)
+
+    def wait_for_room(self) -> None:
+        """Wait for the feed's thread, unless this is it or holds locks that it may need."""
+        queue = self._feed._queue
+        if queue.is_overfull and not is_logging() and not self._feed.runs_this_thread():
+            queue.wait_for_room()

@@ -46,6 +46,8 @@ class LineAssembler:
         if "\n" not in text:
             self._pieces.append(text)
             return ()
+        if text == "\n":  # every print ends with this write
+            return (self.take_rest().removesuffix("\r"),)
         lines = text.split("\n")
         # Exchanged before it is joined: a signal handler that prints in between then adds
         # to one list or the other, never to a list that nobody reads again.

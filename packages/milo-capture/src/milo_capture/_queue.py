@@ -2,6 +2,7 @@
 
 import math
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
@@ -19,7 +20,7 @@ class BatchQueue(Generic[T]):
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._limit: float = capacity
-        self._waiting: list[T] = []
+        self._waiting: deque[T] = deque()
         self._put_count = 0
         self._done_count = 0
         self._taker_sleeps = False
@@ -32,10 +33,8 @@ class BatchQueue(Generic[T]):
         self._done = threading.Condition(lock)
 
     def put(self, item: T) -> int:
-        """Add ``item``, waiting while the queue is full, and answer its number."""
+        """Add ``item`` at once and answer its number; then it is time to ``wait_for_room``."""
         with self._lock:
-            while len(self._waiting) >= self._limit:
-                self._room.wait()
             self._waiting.append(item)
             self._put_count += 1
             if self._taker_sleeps:
@@ -43,13 +42,25 @@ class BatchQueue(Generic[T]):
                 self._arrived.notify()
             return self._put_count
 
+    @property
+    def is_overfull(self) -> bool:
+        """Do more items wait than there is room for?"""
+        return len(self._waiting) > self._limit
+
+    def wait_for_room(self) -> None:
+        """Return once no more items wait than there is room for."""
+        with self._lock:
+            while self.is_overfull:
+                self._room.wait()
+
     def take(self) -> list[T]:
-        """Everything that waits, as soon as anything does; empty once the queue has ended."""
+        """What waits, ``capacity`` at most, as soon as anything does; empty once all has ended."""
         with self._lock:
             while not self._waiting and not self._ended:
                 self._taker_sleeps = True
                 self._arrived.wait()
-            batch, self._waiting = self._waiting, []
+            count = min(len(self._waiting), self._capacity)
+            batch = [self._waiting.popleft() for _ in range(count)]
             self._room.notify_all()
             return batch
 

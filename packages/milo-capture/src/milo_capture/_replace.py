@@ -2,9 +2,13 @@
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from types import MethodType
+from typing import Any, Generic, TypeVar, cast
+
+_ABSENT: Any = object()
 
 
 class Replacement:
@@ -14,11 +18,25 @@ class Replacement:
         self.beneath = beneath
 
 
-class Slot:
+R = TypeVar("R", bound=Replacement)
+
+
+class MethodReplacement(Replacement):
+    """Stands in for a method: it is called with the object in front."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+
+class Slot(Generic[R]):
     """``owner.name``, replaced by ``wrap(what is there)`` in every ``replaced`` block.
 
-    The last block puts back exactly what was there. Others replace the same attributes
-    (``contextlib.redirect_stdout``, test runners) and blocks overlap in any order, hence:
+    The last block puts back exactly what was there, or nothing if nothing was. Others
+    replace the same attributes (``contextlib.redirect_stdout``, test runners) and blocks
+    overlap in any order, hence:
 
     * What is in place is looked up when a block begins, so that a block inside somebody's
       redirection works, and when it ends, so that nobody's redirection is undone.
@@ -28,31 +46,50 @@ class Slot:
       block takes it over.
     """
 
-    def __init__(self, owner: Any, name: str, wrap: Callable[[Any], Replacement]) -> None:
+    def __init__(self, owner: Any, name: str, wrap: Callable[[Any], R]) -> None:
         self._owner = owner
         self._name = name
         self._wrap = wrap
-        self._holders: dict[Replacement, int] = {}
+        self._holders: dict[R, int] = {}
+        # Used again, and above all kept alive: up to Python 3.13 ``print`` holds no reference
+        # to ``sys.stdout`` and crashes if another thread puts back what was there meanwhile.
+        self._recent: deque[R] = deque(maxlen=4)
+        # A tuple of its own for those who read it without the lock.
+        self.in_use: tuple[R, ...] = ()
 
-    def hold(self) -> tuple[Replacement, ...]:
+    def hold(self) -> tuple[R, ...]:
         """Make sure that a replacement is in place; what comes back is to be let go once."""
-        current = getattr(self._owner, self._name)
-        top = current if isinstance(current, Replacement) else self._wrap(current)
+        current = getattr(self._owner, self._name, _ABSENT)
+        top = cast(R, current) if isinstance(current, Replacement) else self._over(current)
         self._holders.setdefault(top, 0)
-        held = tuple(self._holders)
+        held = self.in_use = tuple(self._holders)
         for replacement in held:
             self._holders[replacement] += 1
-        setattr(self._owner, self._name, top)
+        if top is not current:
+            setattr(self._owner, self._name, top)
         return held
 
-    def let_go(self, held: tuple[Replacement, ...]) -> None:
+    def _over(self, current: Any) -> R:
+        for replacement in self._recent:
+            if replacement.beneath is current:
+                return replacement
+        made = self._wrap(current)
+        self._recent.append(made)
+        return made
+
+    def let_go(self, held: tuple[R, ...]) -> None:
         """Put back what was there if that was the last one who held the replacement in place."""
         for replacement in held:
             self._holders[replacement] -= 1
             if not self._holders[replacement]:
                 del self._holders[replacement]
-        current = getattr(self._owner, self._name)
-        if isinstance(current, Replacement) and current not in self._holders:
+        self.in_use = tuple(self._holders)
+        current = getattr(self._owner, self._name, _ABSENT)
+        if not isinstance(current, Replacement) or current in self._holders:
+            return
+        if current.beneath is _ABSENT:
+            delattr(self._owner, self._name)
+        else:
             setattr(self._owner, self._name, current.beneath)
 
 
@@ -61,7 +98,7 @@ _lock = threading.RLock()
 
 
 @contextmanager
-def replaced(slots: Sequence[Slot]) -> Iterator[None]:
+def replaced(slots: Sequence[Slot[Any]]) -> Iterator[None]:
     """Each slot holds a ``Replacement`` in the block, unless somebody replaces it there."""
     with _lock:
         held = [slot.hold() for slot in slots]

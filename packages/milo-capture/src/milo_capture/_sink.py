@@ -3,7 +3,7 @@
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from time import monotonic
@@ -39,18 +39,29 @@ class Sink(ABC):
 
     @abstractmethod
     def emit(self, line: Line) -> None:
-        """Pass a whole line on. Called with the sink locked; may wait, runs no foreign code."""
+        """Pass a whole line on. Called with the sink locked: runs no foreign code, never waits."""
+
+    @abstractmethod
+    def wait_for_room(self) -> None:
+        """Wait while too many lines wait to be looked at. Called with nothing of ours locked."""
 
     def write(self, stream: StreamName, text: str) -> bool:
         """Take ``text`` and answer ``True``, or leave it to the caller and answer ``False``."""
-        if self.closed:
-            return False
         with self._lock:
             if self.closed:
                 return False
-            for line in self._assembler(stream).add(text):
+            lines = self._assembler(stream).add(text)
+            for line in lines:
                 self.emit(Line(line, stream, monotonic()))
+        if lines:
+            self.wait_for_room()
         return True
+
+    def end_line(self, stream: StreamName) -> None:
+        """Emit what the calling thread has begun to write to ``stream`` and not ended."""
+        with self._lock:
+            if not self.closed and (rest := self._assembler(stream).take_rest()):
+                self.emit(Line(rest, stream, monotonic()))
 
     def close(self) -> None:
         """Emit what every thread has begun and not ended; take nothing from then on."""
@@ -80,9 +91,9 @@ class Sink(ABC):
         return assembler
 
 
-def context_sink() -> Sink | None:
-    """The sink this context names, which may be closed by now."""
-    return _current.get()
+# The sink this context names, which may be closed by now. Asked at every write, so that one
+# call less counts.
+context_sink: Callable[[], Sink | None] = _current.get
 
 
 def innermost_open_sink() -> Sink | None:
