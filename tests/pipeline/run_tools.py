@@ -131,3 +131,30 @@ def python(source, *arguments, **environment):
         check=True,
     )
     return ended.stdout
+
+
+class Calls:
+    """The names of handlers in the order of their calls, in a file.
+
+    In memory they would be a part of what the handlers close over, and so of what these are.
+    """
+
+    def __init__(self, folder):
+        self.file = str(folder / "calls.txt")
+
+    def note(self, name):
+        with open(self.file, "a", encoding="utf-8") as file:
+            file.write(f"{name} ")
+
+    def all(self):
+        try:
+            with open(self.file, encoding="utf-8") as file:
+                return file.read().split()
+        except FileNotFoundError:
+            return []
+
+    def taken(self):
+        """``all``, and none from here on."""
+        names = self.all()
+        with open(self.file, "w", encoding="utf-8"):
+            return names

@@ -51,6 +51,7 @@ def write(folder):
 def milo(capsys, monkeypatch):
     """Run the command in this process; what it imports and puts on the path is undone."""
     monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     before = set(sys.modules)
 
     def run(*words):
@@ -86,5 +87,8 @@ def milo_process():
 
 def environment():
     """This process's environment without what changes the display."""
-    steering = {"CI", "NO_COLOR", "FORCE_COLOR", "TERM", "COLUMNS", "LINES", "PYTHONIOENCODING"}
+    steering = {
+        *("CI", "GITHUB_ACTIONS", "NO_COLOR", "FORCE_COLOR"),
+        *("TERM", "COLUMNS", "LINES", "PYTHONIOENCODING"),
+    }
     return {key: value for key, value in os.environ.items() if key not in steering}

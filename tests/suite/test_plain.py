@@ -7,6 +7,7 @@ from suite_stories import CANCELLED, COMPLETED, FAILED, SITE, UNRELATED, last_st
 from milo._cli.outcome import Outcome
 from milo._cli.plain import PlainDisplay
 from milo._cli.streams import LineWriter
+from milo_pipeline import actions
 
 
 def lines_of(happened, outcome=None):
@@ -59,3 +60,9 @@ def test_a_cancelled_run_is_told_by_its_summary():
 def test_other_actions_are_not_told():
     """What is no pipeline action has no line."""
     assert lines_of((*COMPLETED[:1], UNRELATED)) == ["site started (3 phases)"]
+
+
+def test_a_phase_skipped_without_an_error_is_told():
+    """A phase may be left out for a reason that is no error."""
+    happened = (*COMPLETED[:1], actions.phase_skipped("write", "", 100.0))
+    assert lines_of(happened)[1:] == ["write   skipped"]

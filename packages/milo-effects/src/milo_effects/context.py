@@ -8,9 +8,13 @@ forgotten. One lock guards all downward links; no foreign code runs under it.
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
+from collections.abc import Callable
 
 from milo_effects._events import watch_event
+
+_log = logging.getLogger(__name__)
 
 _tree_lock = threading.Lock()
 """Guards every ``_cancelled`` that is set and every ``_members``."""
@@ -96,6 +100,18 @@ class SagaContext:
         for context in reached:
             context._on_cancelled()
 
+    def on_cancel(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """Call ``callback`` once when this scope is cancelled; at once, if it has been.
+
+        On the thread that cancels, so it must be quick; an error in it is logged. What is
+        returned takes it back; a callback that is on its way may still be called.
+        """
+        listener = _Listener(self, callback)
+        listener.enter()
+        if self.is_cancelled:
+            listener.cancel_tree()
+        return listener.leave_for_good
+
     def child(self, saga_id: str | None = None) -> SagaContext:
         """A new context in this scope; cancelled from the start if this one is."""
         return SagaContext(saga_id, parent=self)
@@ -138,6 +154,33 @@ class SagaContext:
                 if parent._members is not None:
                     parent._members.pop(context, None)
                 context = parent
+
+
+class _Listener(SagaContext):
+    """A scope of nothing, for being told of the cancellation of the one above it."""
+
+    __slots__ = ("_callback",)
+
+    def __init__(self, parent: SagaContext, callback: Callable[[], object]) -> None:
+        super().__init__(parent=parent)
+        self._callback: Callable[[], object] | None = callback
+
+    def leave_for_good(self) -> None:
+        self._callback = None
+        self.leave()
+
+    def _on_cancelled(self) -> None:
+        callback, self._callback = self._callback, None
+        self.leave()
+        if callback is None:
+            return
+        try:
+            callback()
+        except Exception:  # foreign code; everything else is cancelled all the same
+            _log.exception("a callback of the cancellation of %s raised", self._parent)
+
+    def _is_live(self) -> bool:
+        return self._callback is not None
 
 
 def descendants(context: SagaContext) -> list[SagaContext]:

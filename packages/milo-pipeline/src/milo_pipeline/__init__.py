@@ -3,6 +3,10 @@
 pipeline      ``Pipeline``: what you write down; becomes a reducer, a saga, a run
 phase         ``Phase``: one step: name, handler, what it waits for
 policy        ``PhasePolicy``: what happens when a handler raises
+caching       ``Cache``: what a phase reads and writes, so that it can be left out
+persistence   checkpoints and cached results
+observers     ``PipelineObserver``: told of runs; plugins bring some
+otel          one that makes OpenTelemetry spans
 params        ``Param``: what a run can be given
 selection     which phases a run leaves out
 run_plan      what one run is to do, decided before anything runs
@@ -18,6 +22,7 @@ result        ``PipelineResult``: what is left of a run
 errors        what goes wrong
 """
 
+from milo_pipeline.caching import Cache
 from milo_pipeline.detail import PipelineViewState, make_detail_reducer
 from milo_pipeline.errors import (
     CycleError,
@@ -28,6 +33,7 @@ from milo_pipeline.errors import (
     PipelineError,
     PipelineFailed,
 )
+from milo_pipeline.observers import PipelineObserver
 from milo_pipeline.params import Param
 from milo_pipeline.phase import Phase
 from milo_pipeline.phase_status import PhaseLog, PhaseStatus
@@ -41,6 +47,7 @@ from milo_pipeline.timeline import get_active_pipeline, pipeline_to_timeline, se
 __version__ = "0.1.0"
 
 __all__ = [
+    "Cache",
     "CycleError",
     "DefinitionError",
     "ItemFailed",
@@ -54,6 +61,7 @@ __all__ = [
     "Pipeline",
     "PipelineError",
     "PipelineFailed",
+    "PipelineObserver",
     "PipelineResult",
     "PipelineState",
     "PipelineViewState",

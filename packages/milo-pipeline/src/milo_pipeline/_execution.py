@@ -7,7 +7,9 @@ a phase's saga says when it begins and notes what came of the phase.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from milo_effects import SagaTask
@@ -21,9 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The handler returned ``result``."""
+    """The handler returned ``result``, now or, if there is a ``source``, in an earlier run."""
 
     result: Any
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,12 @@ _GIVEN_UP: Final = "given up"
 class Execution:
     """The state of one run."""
 
-    def __init__(self, pipeline: Pipeline, run_plan: RunPlan) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        run_plan: RunPlan,
+        done_before: Mapping[int, Outcome] = MappingProxyType({}),
+    ) -> None:
         plan = pipeline.plan
         self.results: dict[str, Any] = {}
         self.errors: dict[str, BaseException] = {}
@@ -69,7 +77,9 @@ class Execution:
         self._fail_fast = run_plan.fail_fast
         self._keep_going = run_plan.keep_going
         self._missing = list(plan.dependency_count)
-        self._ready = ReadyQueue(plan, pipeline.resources, run_plan.left_out)
+        left_out = {i: LeftOut(reason) for i, reason in run_plan.left_out.items()}
+        self._settled: Mapping[int, Outcome] = {**left_out, **done_before}
+        self._ready = ReadyQueue(plan, pipeline.resources, self._settled)
 
     @property
     def stopped(self) -> bool:
@@ -84,9 +94,9 @@ class Execution:
         """The phase to start now, if one may start; see ``ReadyQueue``."""
         return None if self.stopped else self._ready.next(something_runs=bool(self.running))
 
-    def reason_to_leave_out(self, index: int) -> str | None:
-        """Why the run does not include phase ``index``; ``None`` if it does."""
-        return self._run_plan.left_out.get(index)
+    def settled_before(self, index: int) -> Outcome | None:
+        """What came of phase ``index`` without running it; ``None`` if it is to run."""
+        return self._settled.get(index)
 
     def context_of(self, index: int) -> dict[str, Any]:
         """The results of a phase's dependencies, ``None`` for a skipped one."""

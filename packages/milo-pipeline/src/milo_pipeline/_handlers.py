@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from types import CoroutineType, FunctionType, coroutine
 from typing import Any, TypeAlias
 
+from milo_capture import CancelToken, cancelled_by
 from milo_effects import Call, SagaCancelled
 from milo_pipeline._output import Output
 from milo_pipeline.phase import Phase
@@ -19,13 +20,19 @@ class HandlerLeft(Exception):
     """A handler raised its ``__cause__``, which thrown into a saga would end that saga."""
 
 
-def call_of(phase: Phase, context: Context, given: dict[str, Any], output: Output | None) -> Call:
+def call_of(
+    phase: Phase,
+    context: Context,
+    given: dict[str, Any],
+    output: Output | None,
+    token: CancelToken,
+) -> Call:
     """The effect that calls the phase's handler with ``given``, and ``context`` if it asks.
 
-    What the handler prints goes to ``output``.
+    What the handler prints goes to ``output``; ``token`` ends its subprocesses.
     """
     arguments = {"context": context, **given} if wants_context(phase.handler) else given
-    return Call(_run, (phase, arguments, output))
+    return Call(_run, (phase, arguments, output, token))
 
 
 def condition_of(phase: Phase, context: Context) -> Call:
@@ -39,13 +46,14 @@ def condition_of(phase: Phase, context: Context) -> Call:
     return Call(condition, (context,) if takes_one else ())
 
 
-def _run(phase: Phase, arguments: Context, output: Output | None) -> Any:
+def _run(phase: Phase, arguments: Context, output: Output | None, token: CancelToken) -> Any:
     try:
-        if output is None:
-            result = phase.handler(**arguments)
-        else:
-            with output.of_call(phase.name):
+        with cancelled_by(token):
+            if output is None:
                 result = phase.handler(**arguments)
+            else:
+                with output.of_call(phase.name):
+                    result = phase.handler(**arguments)
     except (GeneratorExit, SagaCancelled) as error:
         raise HandlerLeft from error
     if result.__class__ is not CoroutineType:

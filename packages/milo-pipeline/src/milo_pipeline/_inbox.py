@@ -69,6 +69,11 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """Sends back the saga's own context, which is cancelled with it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Dispatcher:
     """Sends back the store's ``dispatch``, for output that comes from outside any saga."""
 
@@ -79,6 +84,12 @@ def arrival(effect: Arrival, context: SagaContext, store: StorePort) -> EffectRe
     return EffectResult.wait(effect.inbox.wait)
 
 
+@handles(Scope)
+def scope(effect: Scope, context: SagaContext, store: StorePort) -> EffectResult:
+    """Hand it out."""
+    return EffectResult.send(context)
+
+
 @handles(Dispatcher)
 def dispatcher(effect: Dispatcher, context: SagaContext, store: StorePort) -> EffectResult:
     """Hand the method out."""
@@ -86,5 +97,5 @@ def dispatcher(effect: Dispatcher, context: SagaContext, store: StorePort) -> Ef
     return EffectResult.send(dispatch)
 
 
-HANDLERS = {Arrival: arrival, Dispatcher: dispatcher}
+HANDLERS = {Arrival: arrival, Dispatcher: dispatcher, Scope: scope}
 """What the entry point ``milo.effects`` of milo-pipeline points to."""

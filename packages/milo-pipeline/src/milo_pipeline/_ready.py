@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import TypeAlias
 
 from milo_pipeline.graph import Plan
@@ -20,10 +20,10 @@ class ReadyQueue:
     back; whoever comes behind it and needs the same waits behind it, others go ahead.
     """
 
-    def __init__(self, plan: Plan, budget: Mapping[str, int], left_out: Mapping[int, str]) -> None:
+    def __init__(self, plan: Plan, budget: Mapping[str, int], settled: Container[int]) -> None:
         self._plan = plan
         self._free = dict(budget)
-        self._left_out = left_out
+        self._settled = settled
         self._ready = [
             (plan.rank[i], i) for i, count in enumerate(plan.dependency_count) if not count
         ]
@@ -39,7 +39,7 @@ class ReadyQueue:
         while self._ready:
             rank, index = self._ready[0]
             phase = self._plan.phases[index]
-            if index in self._left_out:
+            if index in self._settled:
                 heapq.heappop(self._ready)
                 return index
             if something_runs and not phase.parallel:
@@ -56,7 +56,7 @@ class ReadyQueue:
 
     def give_back(self, index: int) -> None:
         """Phase ``index``, which had been started, has ended."""
-        if index not in self._left_out:
+        if index not in self._settled:
             for name, count in self._plan.phases[index].resources.items():
                 self._free[name] += count
                 self._offer(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from logging import getLogger
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -15,13 +15,15 @@ from milo_effects import SagaCancelled, SagaTask
 from milo_pipeline._interrupts import interrupts_deferred
 from milo_pipeline._saga import Run
 from milo_pipeline.actions import ACTION_TYPES, pipeline_cancelled
+from milo_pipeline.observers import Observers, PipelineObserver
 from milo_pipeline.result import PipelineResult, blocked_by
 from milo_pipeline.run_plan import RunPlan
 from milo_pipeline.state import PipelineState
-from milo_pipeline.statuses import PENDING
+from milo_pipeline.statuses import COMPLETED, PENDING
 from milo_pipeline.timeline import set_active_pipeline
 
 if TYPE_CHECKING:
+    from milo_pipeline._memory import Memory
     from milo_pipeline.pipeline import Pipeline
 
 _log = getLogger(__name__)
@@ -33,17 +35,24 @@ def run_pipeline(
     pipeline: Pipeline,
     plan: RunPlan,
     *,
+    memory: Callable[[], Memory] | None = None,
     max_workers: int | None,
     on_event: OnEvent | None,
     cancel: threading.Event | None,
+    observers: Iterable[PipelineObserver] = (),
 ) -> PipelineResult:
     """See ``Pipeline.run``."""
-    run = Run(pipeline, plan)
-    events = _Events(pipeline.build_reducer(), on_event)
+    watching = Observers(pipeline, observers)
+    remembered = None if memory is None else memory()
+    run = Run(pipeline, plan, remembered)
+    events = _Events(pipeline.build_reducer(), on_event, watching)
     store: Store[Any] = Store(events.reduce, None, max_workers=max_workers)
-    store.subscribe(events.tell)
-    store.subscribe(lambda: set_active_pipeline(store.state))
-    _wait_out(store, run, cancel)
+    store.subscribe(lambda: events.tell(store.state))
+    try:
+        _wait_out(store, run, watching, cancel)
+    finally:
+        if remembered is not None:
+            remembered.close(completed=store.state is not None and store.state.status == COMPLETED)
     if store.state.status == PENDING:  # cancelled before its first step, so it said nothing
         store.dispatch(pipeline_cancelled(time.monotonic()))
     state: PipelineState = store.state
@@ -52,7 +61,9 @@ def run_pipeline(
     )
 
 
-def _wait_out(store: Store[Any], run: Run, cancel: threading.Event | None) -> None:
+def _wait_out(
+    store: Store[Any], run: Run, watching: Observers, cancel: threading.Event | None
+) -> None:
     """Start the run; block until it has ended, cancelled or not, and its store is shut down.
 
     Ctrl-C cancels the run and is raised once running handlers have ended. A second one is
@@ -67,12 +78,17 @@ def _wait_out(store: Store[Any], run: Run, cancel: threading.Event | None) -> No
         if task is not None:
             task.cancel()
             _wait_for(task)
-        store.shutdown()
+        _end(store, watching)
         raise
     except BaseException:  # the run's own saga has fallen over
-        store.shutdown()
+        _end(store, watching)
         raise
+    _end(store, watching)
+
+
+def _end(store: Store[Any], watching: Observers) -> None:
     store.shutdown()
+    watching.close(store.state)
 
 
 def _wait_for(task: SagaTask) -> None:
@@ -82,27 +98,38 @@ def _wait_for(task: SagaTask) -> None:
 
 
 class _Events:
-    """Tells ``on_event`` of each pipeline action with the state it led to, in order of dispatch.
+    """Tells observers and ``on_event`` of each pipeline action with the state it led to, in order.
 
     The reducer, under the store's lock, notes them; the listener, which runs one at a time
     and without that lock, passes them on.
     """
 
-    def __init__(self, reducer: Callable[[Any, Action], Any], on_event: OnEvent | None) -> None:
+    def __init__(
+        self,
+        reducer: Callable[[Any, Action], Any],
+        on_event: OnEvent | None,
+        watching: Observers,
+    ) -> None:
         self._reducer = reducer
         self._on_event = on_event
+        self._watching = watching
+        self._is_heard = on_event is not None or bool(watching)
         self._noted: deque[tuple[Action, PipelineState]] = deque()
 
     def reduce(self, state: Any, action: Action) -> Any:
         after = self._reducer(state, action)
-        if self._on_event is not None and action.type in ACTION_TYPES:
+        if self._is_heard and action.type in ACTION_TYPES:
             self._noted.append((action, after))
         return after
 
-    def tell(self) -> None:
-        while self._on_event is not None and self._noted:
+    def tell(self, latest: PipelineState) -> None:
+        while self._noted:
             action, state = self._noted.popleft()
+            self._watching.on_event(action, state)
+            if self._on_event is None:
+                continue
             try:
                 self._on_event(action, state)
             except BaseException:  # foreign code; not even sys.exit() in it ends the run
                 _log.exception("on_event raised on %s; the run goes on", action.type)
+        set_active_pipeline(latest)

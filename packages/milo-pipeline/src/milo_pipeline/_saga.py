@@ -14,10 +14,22 @@ from collections.abc import Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from milo_effects import All, Call, Delay, EffectTimeout, Fork, Put, SagaCancelled, Timeout
+from milo_core import Action
+from milo_effects import (
+    All,
+    Call,
+    Delay,
+    EffectTimeout,
+    Fork,
+    Put,
+    SagaCancelled,
+    SagaContext,
+    Timeout,
+)
+from milo_pipeline._cancelling import AttemptToken
 from milo_pipeline._execution import Completed, Execution, Failed, LeftOut, Outcome, Skipped
 from milo_pipeline._handlers import HandlerLeft, call_of, condition_of, message_of
-from milo_pipeline._inbox import Arrival, Dispatcher, Inbox
+from milo_pipeline._inbox import Arrival, Dispatcher, Inbox, Scope
 from milo_pipeline._mapped import Mapped
 from milo_pipeline._output import Output
 from milo_pipeline._reports import ItemReport, Report
@@ -37,6 +49,7 @@ from milo_pipeline.run_plan import RunPlan
 from milo_pipeline.statuses import CANCELLED
 
 if TYPE_CHECKING:
+    from milo_pipeline._memory import Memory
     from milo_pipeline.pipeline import Pipeline
 
 Saga: TypeAlias = Generator[Any, Any, Any]
@@ -56,8 +69,9 @@ def make_saga(pipeline: Pipeline, plan: RunPlan) -> Callable[[], Saga]:
 class Run:
     """One run of one pipeline. Everything here happens in its sagas."""
 
-    def __init__(self, pipeline: Pipeline, plan: RunPlan) -> None:
-        self.execution = Execution(pipeline, plan)
+    def __init__(self, pipeline: Pipeline, plan: RunPlan, memory: Memory | None = None) -> None:
+        self.execution = Execution(pipeline, plan, memory.done_before() if memory else {})
+        self._memory = memory
         self._random = random.Random()
         self._captures = pipeline.capture_output
         self._output: Output | None = None
@@ -101,19 +115,16 @@ class Run:
     def _start_ready(self) -> Saga:
         execution = self.execution
         while (index := execution.next_ready()) is not None:
-            if execution.reason_to_leave_out(index) is not None:
-                yield from self._leave_out(index)
+            settled = execution.settled_before(index)
+            if settled is not None:
+                execution.note(index, settled)
+                execution.settle(index)
+                yield Put(_ending(execution.phase(index).name, settled))
             elif execution.phase(index).parallel:
                 execution.running[index] = None  # it runs, even if a cancellation takes its task
                 execution.running[index] = yield Fork(self._run_beside(index), attached=True)
             else:
                 yield from self._run_alone(index)
-
-    def _leave_out(self, index: int) -> Saga:
-        reason = self.execution.reason_to_leave_out(index) or ""
-        self.execution.note(index, LeftOut(reason))
-        self.execution.settle(index)
-        yield Put(phase_skipped(self.execution.phase(index).name, reason, _now()))
 
     def _run_alone(self, index: int) -> Saga:
         fault: Exception | None = None
@@ -169,19 +180,16 @@ class Run:
         try:
             outcome = yield from self._ask_whether(index, phase)
             if outcome is None:
+                outcome = yield from self._look_up(index, phase)
+            if outcome is None:
                 outcome = yield from self._work(index, phase)
         except SagaCancelled:
             yield Put(phase_failed(phase.name, CANCELLED, _now()))
             raise
         self.execution.note(index, outcome)  # now, for a cancellation may come with the Put
-        if isinstance(outcome, Completed):
-            yield Put(phase_complete(phase.name, outcome.result, _now()))
-        elif isinstance(outcome, Skipped):
-            yield Put(phase_skipped(phase.name, message_of(outcome.error), _now()))
-        elif isinstance(outcome, LeftOut):
-            yield Put(phase_skipped(phase.name, outcome.reason, _now()))
-        else:
-            yield Put(phase_failed(phase.name, message_of(outcome.error), _now()))
+        if self._memory is not None:
+            yield Call(self._memory.keep, (phase, outcome))
+        yield Put(_ending(phase.name, outcome))
 
     def _ask_whether(self, index: int, phase: Phase) -> Generator[Any, Any, Outcome | None]:
         """What comes of a phase whose condition keeps it from running; ``None`` if it runs."""
@@ -194,6 +202,17 @@ class Run:
         except BaseException as error:  # the condition's; there is no policy for it
             return Failed(error)
         return None if holds else LeftOut("its condition does not hold")
+
+    def _look_up(self, index: int, phase: Phase) -> Generator[Any, Any, Outcome | None]:
+        """What the phase returned before when everything was as it is now, if that is known."""
+        if self._memory is None or phase.cache is None:
+            return None
+        try:
+            found = yield Call(self._memory.look_up, (phase, self.execution.context_of(index)))
+        except Exception as error:  # the cache is damaged, or a declared input is not there
+            return Failed(error)
+        known: Outcome | None = found
+        return known
 
     def _work(self, index: int, phase: Phase) -> Generator[Any, Any, Outcome]:
         """What comes of a phase: of its one handler call, or of one for each of its items."""
@@ -230,14 +249,17 @@ class Run:
         self, index: int, phase: Phase, report: Report, given: dict[str, Any]
     ) -> Generator[Any, Any, Outcome]:
         policy, attempt = phase.policy, 1
+        context: SagaContext = yield Scope()
         error: Exception
         while True:
             yield Put(report.started(attempt))
+            token = AttemptToken(context)
             try:
-                return Completed((yield self._call(index, phase, given)))
+                return Completed((yield self._call(index, phase, given, token)))
             except SagaCancelled:
                 raise
             except EffectTimeout:
+                token.cancel()
                 error = PhaseTimeout(f"it did not return within {phase.timeout:g} s")
             except HandlerLeft as left:
                 return Failed(left.__cause__ or left)
@@ -251,8 +273,21 @@ class Run:
             yield Delay(policy.wait_after(attempt, self._random))
             attempt += 1
 
-    def _call(self, index: int, phase: Phase, given: dict[str, Any]) -> Call | Timeout:
+    def _call(
+        self, index: int, phase: Phase, given: dict[str, Any], token: AttemptToken
+    ) -> Call | Timeout:
         execution = self.execution
         given = {**execution.params_of(index), **given}
-        call = call_of(phase, execution.context_of(index), given, self._output)
+        call = call_of(phase, execution.context_of(index), given, self._output, token)
         return call if phase.timeout is None else Timeout(call, phase.timeout)
+
+
+def _ending(name: str, outcome: Outcome) -> Action:
+    """The last word on a phase."""
+    if isinstance(outcome, Completed):
+        return phase_complete(name, outcome.result, _now(), outcome.source)
+    if isinstance(outcome, Skipped):
+        return phase_skipped(name, message_of(outcome.error), _now())
+    if isinstance(outcome, LeftOut):
+        return phase_skipped(name, outcome.reason, _now())
+    return phase_failed(name, message_of(outcome.error), _now())

@@ -17,7 +17,7 @@ PIPELINE_START: Final = "@@PIPELINE_START"
 PHASE_START: Final = "@@PHASE_START"
 """An attempt begins: ``{"name", "attempt", "at"}``."""
 PHASE_COMPLETE: Final = "@@PHASE_COMPLETE"
-"""A handler returned: ``{"name", "result", "at"}``."""
+"""A handler returned: ``{"name", "result", "at"}``; with ``source``, in an earlier run."""
 PHASE_FAILED: Final = "@@PHASE_FAILED"
 """A phase failed for good, and the pipeline with it: ``{"name", "error", "at"}``."""
 PHASE_SKIPPED: Final = "@@PHASE_SKIPPED"
@@ -63,9 +63,10 @@ def phase_start(name: str, attempt: int, at: float) -> Action:
     return Action(PHASE_START, {"name": name, "attempt": attempt, "at": at})
 
 
-def phase_complete(name: str, result: Any, at: float) -> Action:
-    """The handler returned ``result``."""
-    return Action(PHASE_COMPLETE, {"name": name, "result": result, "at": at})
+def phase_complete(name: str, result: Any, at: float, source: str = "") -> Action:
+    """The handler returned ``result``: in an earlier run if there is a ``source`` of it."""
+    payload = {"name": name, "result": result, "at": at}
+    return Action(PHASE_COMPLETE, {**payload, "source": source} if source else payload)
 
 
 def phase_failed(name: str, error: str, at: float) -> Action:

@@ -12,6 +12,7 @@ from milo_pipeline._checks import (
     refuse_unless_count,
     refuse_unless_name,
 )
+from milo_pipeline.caching import Cache
 from milo_pipeline.errors import DefinitionError
 from milo_pipeline.policy import PhasePolicy
 
@@ -42,6 +43,9 @@ class Phase:
     phase's result. Items run beside each other and each has its own status, attempts and
     ``timeout``; one that fails for good fails the phase, and none begins after that.
 
+    With ``cache`` the phase does not run, but gives the result of an earlier run, while its
+    code, parameters, inputs and what it depends on are those of then.
+
     ``depends_on`` takes any iterable of names and holds a tuple without repeats (in
     sorted order when given a set, whose own order changes from process to process).
 
@@ -66,6 +70,7 @@ class Phase:
     params: tuple[str, ...] = ()
     resources: Mapping[str, int] = field(default_factory=dict, hash=False)
     map_over: str | None = None
+    cache: Cache | None = None
 
     def __post_init__(self) -> None:
         refuse_unless_name("Phase", self.name)
@@ -88,6 +93,11 @@ class Phase:
             owner,
             f"map_over must be one of its depends_on, whose result is the list, "
             f"not {self.map_over!r}",
+        )
+        refuse_unless(
+            self.cache is None or isinstance(self.cache, Cache),
+            owner,
+            f"cache must be a Cache, not {self.cache!r}; for instance Cache(inputs=['src'])",
         )
         object.__setattr__(self, "params", _names(owner, "params", self.params))
         object.__setattr__(self, "resources", units(owner, self.resources, least=0))

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
+from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
 from milo_core import Action
 from milo_pipeline._checks import refuse_unless, refuse_unless_name
+from milo_pipeline.caching import DEFAULT_CACHE
 from milo_pipeline.errors import DefinitionError
 from milo_pipeline.graph import Plan, compile_graph
 from milo_pipeline.params import Param, declared
 from milo_pipeline.phase import Phase, units
 from milo_pipeline.reducer import Reducer, make_reducer
-from milo_pipeline.run_plan import PlannedPhase, plan_run, planned_phases
+from milo_pipeline.run_plan import PlannedPhase, RunPlan, plan_run, planned_phases
 from milo_pipeline.state import PipelineState
 
 if TYPE_CHECKING:
     import threading
 
+    from milo_pipeline._memory import Memory
+    from milo_pipeline.observers import PipelineObserver
     from milo_pipeline.result import PipelineResult
 
 
@@ -152,8 +156,12 @@ class Pipeline:
         start_at: str | None = None,
         skip: Iterable[str] = (),
         keep_going: bool | None = None,
+        checkpoint: str | PathLike[str] | None = None,
+        cache: str | PathLike[str] | bool = True,
+        force: bool = False,
         max_workers: int | None = None,
         on_event: Callable[[Action, PipelineState], None] | None = None,
+        observers: Iterable[PipelineObserver] = (),
         cancel: threading.Event | None = None,
     ) -> PipelineResult:
         """Run the pipeline to its end and return what came of it; blocks until then.
@@ -167,20 +175,62 @@ class Pipeline:
             skip: phases that end as skipped, so that what waits for them gets ``None``.
             keep_going: in place of the pipeline's own ``keep_going``; ``True`` also takes its
                 ``fail_fast`` away.
+            checkpoint: a file that remembers which phases are done. A run that was killed, or
+                has failed, goes on after them when it is started again with the same file;
+                they keep their results. A handler that was killed before its end was written
+                down runs again, and so does a phase whose result cannot be written down, or
+                that was changed since, with all that waits for them.
+            cache: the folder for the results of phases with ``cache=``, by default
+                ``.milo/cache``; ``False`` leaves it alone.
+            force: run phases although their results are cached, and cache them anew.
             max_workers: at most so many handlers run at the same time.
             on_event: called with every action and the state it led to.
+            observers: told of the run as those are that plugins bring.
             cancel: stops the run when it is set.
 
         Raises:
             DefinitionError: the options name a phase or parameter that does not exist, or a
                 parameter is missing or of the wrong type (``ParameterError``). Nothing ran.
+            CheckpointError, CacheError: a file or folder is damaged, in use, or not ours. It
+                is as it was, and nothing ran.
         """
         from milo_pipeline._run import run_pipeline
 
         plan = plan_run(
             self, params, only=only, start_at=start_at, skip=skip, keep_going=keep_going
         )
-        return run_pipeline(self, plan, max_workers=max_workers, on_event=on_event, cancel=cancel)
+        return run_pipeline(
+            self,
+            plan,
+            memory=self._memory(plan, checkpoint, cache, force=force),
+            max_workers=max_workers,
+            on_event=on_event,
+            cancel=cancel,
+            observers=observers,
+        )
+
+    def _memory(
+        self,
+        plan: RunPlan,
+        checkpoint: str | PathLike[str] | None,
+        cache: str | PathLike[str] | bool,
+        *,
+        force: bool,
+    ) -> Callable[[], Memory] | None:
+        """What opens the run's files; ``None``, and nothing is imported, if it has none."""
+        folder = DEFAULT_CACHE if cache is True else cache
+        caches = folder is not False and any(phase.cache is not None for phase in self.phases)
+        if checkpoint is None and not caches:
+            return None
+        from milo_pipeline._memory import Memory
+
+        return lambda: Memory(
+            self,
+            plan,
+            checkpoint=None if checkpoint is None else fspath(checkpoint),
+            cache=fspath(folder) if caches and not isinstance(folder, bool) else None,
+            force=force,
+        )
 
     def dry_run(
         self,

@@ -23,6 +23,7 @@ __all__ = [
     "Batch",
     "Buffer",
     "BufferFull",
+    "Cache",
     "Call",
     "Cancel",
     "Channel",
@@ -61,6 +62,7 @@ __all__ = [
     "Pipeline",
     "PipelineError",
     "PipelineFailed",
+    "PipelineObserver",
     "PipelineResult",
     "PipelineState",
     "PipelineViewState",
@@ -192,6 +194,7 @@ if TYPE_CHECKING:
         run,
     )
     from milo_pipeline import (
+        Cache,
         CycleError,
         DefinitionError,
         ItemFailed,
@@ -205,6 +208,7 @@ if TYPE_CHECKING:
         Pipeline,
         PipelineError,
         PipelineFailed,
+        PipelineObserver,
         PipelineResult,
         PipelineState,
         PipelineViewState,

@@ -1,6 +1,7 @@
 """Pipelines in one place: what you write down, what a run looks like, what is left of it."""
 
 from milo_pipeline import (
+    Cache,
     CycleError,
     DefinitionError,
     ItemFailed,
@@ -14,6 +15,7 @@ from milo_pipeline import (
     Pipeline,
     PipelineError,
     PipelineFailed,
+    PipelineObserver,
     PipelineResult,
     PipelineState,
     PipelineViewState,
@@ -25,6 +27,7 @@ from milo_pipeline import (
 )
 
 __all__ = [
+    "Cache",
     "CycleError",
     "DefinitionError",
     "ItemFailed",
@@ -38,6 +41,7 @@ __all__ = [
     "Pipeline",
     "PipelineError",
     "PipelineFailed",
+    "PipelineObserver",
     "PipelineResult",
     "PipelineState",
     "PipelineViewState",

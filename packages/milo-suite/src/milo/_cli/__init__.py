@@ -1,6 +1,6 @@
 """The ``milo`` command.
 
-run, graph      the two subcommands
+run, graph, plugins, doctor   the subcommands
 group           what ``milo`` knows: its own commands and those of plugins
 run_choices     the options that decide what of a pipeline runs
 target          TARGET, read: which file or module, which name
@@ -10,6 +10,8 @@ blame           an error of the user's code in one line
 execution       one run: the pipeline, a display, Ctrl-C
 outcome         what a run came to, in words
 plain, live, json_lines   the three displays
+github          the display for logs of GitHub Actions
+checkup         what doctor looks at; misfits: packages that do not fit each other
 progress        the picture the live display shows
 plan_text       the picture ``graph`` prints
 interrupts, streams, symbols, text, errors   what they stand on

@@ -105,9 +105,9 @@ class GitHubDisplay:
     def _go_on(self, event: Event) -> None:
         story = self._stories.get(event.phase)
         if story is None:  # it has ended without having begun, or says something afterwards
-            self._writer.write_lines(*_afterwards(event))
+            self._writer.write_lines(*_afterwards(event, has_begun=False))
         elif event.kind in _ENDINGS:
-            story.after = _afterwards(event)
+            story.after = _afterwards(event, has_begun=True)
             self._ended.append(event.phase)
             if event.phase == self._open:
                 self._hand_over()
@@ -179,17 +179,17 @@ def _inside(event: Event) -> str:
     return said.replace("##[", "## [")  # the page that shows the log acts on these
 
 
-def _afterwards(event: Event) -> list[str]:
-    """The line behind a phase's group, and the annotation that it deserves."""
+def _afterwards(event: Event, *, has_begun: bool) -> list[str]:
+    """The line behind a phase's group, and the annotation that it deserves.
+
+    There is none for a phase that was cancelled, or left out without having begun: that is
+    not its own trouble.
+    """
     line = event_line(event)
     told = [] if line is None else [harmless(line)]
-    level = _LEVELS.get(event.kind)
-    if level is None or event.error == CANCELLED or (level == "warning" and not event.error):
-        return told  # it is not the phase's own trouble
-    verb = event.kind.removeprefix("phase_")
-    title = one_line(f"{event.phase} {verb}")
+    is_failure, is_skip = event.kind == "phase_failed", event.kind == "phase_skipped"
+    if event.error == CANCELLED or not (is_failure or (is_skip and has_begun)):
+        return told
     message = "\n".join(map(printable, event.error.splitlines()))
-    return [*told, command(level, message, title=title)]
-
-
-_LEVELS = {"phase_failed": "error", "phase_skipped": "warning"}
+    level, verb = ("error", "failed") if is_failure else ("warning", "skipped")
+    return [*told, command(level, message, title=f"{one_line(event.phase)} {verb}")]

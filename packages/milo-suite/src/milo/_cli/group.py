@@ -13,7 +13,12 @@ from milo_core.errors import PluginError
 from milo_core.plugins import PluginGroup, plugin_group
 
 PLUGINS = "milo.cli"
-_OWN = {"run": "milo._cli.run", "graph": "milo._cli.graph"}
+_OWN = {
+    "doctor": "milo._cli.doctor",
+    "graph": "milo._cli.graph",
+    "plugins": "milo._cli.plugins",
+    "run": "milo._cli.run",
+}
 
 
 class CommandGroup(click.Group):

@@ -80,11 +80,16 @@ def _retrying(event: Event) -> str:
     return f"  attempt {event.attempt} failed, retrying: {one_line(event.error)}"
 
 
+def _ended(verb: str) -> Callable[[Event], str]:
+    """``verb`` with the error, if there is one; a phase may be skipped without."""
+    return lambda event: f"  {verb}: {one_line(event.error)}" if event.error else f"  {verb}"
+
+
 _TOLD: Mapping[str, Callable[[Event], str]] = {
     "phase_started": _started,
     "phase_log": _log,
     "phase_retrying": _retrying,
     "phase_completed": lambda event: f"  completed in {in_words(event.elapsed)}",
-    "phase_skipped": lambda event: f"  skipped: {one_line(event.error)}",
-    "phase_failed": lambda event: f"  failed: {one_line(event.error)}",
+    "phase_skipped": _ended("skipped"),
+    "phase_failed": _ended("failed"),
 }

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import click
 
+from milo._cli.plan_text import table_lines
 from milo._cli.streams import LineWriter, stdout_kept_apart
 from milo._cli.text import counted, one_line
 from milo_core.errors import MiloError, PluginError
@@ -161,23 +162,10 @@ def _lines(found: Sequence[Plugin]) -> list[str]:
     broken = [plugin.error for plugin in found if plugin.error]
     reasons = ["", *broken] if broken else []
     count = counted(len(found), "plugin") + (f", {len(broken)} broken" if broken else "")
-    return [*columns(rows), *reasons, "", count]
+    return [*table_lines(rows), *reasons, "", count]
 
 
 def _row(plugin: Plugin) -> tuple[str, ...]:
     origins = ", ".join(f"{each.name} {each.version}".rstrip() for each in plugin.origins)
     status = "broken" if plugin.error else "ok"
     return one_line(plugin.group), one_line(plugin.name), status, one_line(origins)
-
-
-def columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """The rows as lines, what belongs together below each other.
-
-    >>> columns([("a", "1"), ("long", "2")])
-    ['a     1', 'long  2']
-    """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]

@@ -13,6 +13,7 @@ from dataclasses import asdict
 import click
 
 from milo._cli.execution import Display, Run
+from milo._cli.github import GitHubDisplay, is_github_actions
 from milo._cli.json_lines import JsonDisplay
 from milo._cli.options import target_arguments
 from milo._cli.plain import PlainDisplay
@@ -76,6 +77,8 @@ def _display(*, as_json: bool, plain: bool) -> Iterator[Display]:
     if as_json:
         with stdout_kept_apart() as stream:
             yield JsonDisplay(LineWriter(stream))
+    elif is_github_actions() and not plain:
+        yield GitHubDisplay(LineWriter(sys.stdout))
     elif plain or not _can_be_redrawn():
         yield PlainDisplay(LineWriter(sys.stdout))
     else:

@@ -22,6 +22,9 @@ class RunChoices:
     start_at: str | None
     skip: tuple[str, ...]
     keep_going: bool
+    checkpoint: str | None
+    cache: str | None
+    force: bool
     max_workers: int | None
 
     def for_plan(self, pipeline: Pipeline) -> dict[str, Any]:
@@ -42,6 +45,9 @@ class RunChoices:
         return {
             **self.for_plan(pipeline),
             "keep_going": self.keep_going or None,
+            "checkpoint": self.checkpoint,
+            "cache": True if self.cache is None else self.cache,
+            "force": self.force,
             "max_workers": self.max_workers,
         }
 
@@ -57,10 +63,15 @@ def run_options(command: Callable[..., int]) -> Callable[..., int]:
         start_at: str | None,
         skip: tuple[str, ...],
         keep_going: bool,
+        checkpoint: str | None,
+        cache: str | None,
+        force: bool,
         max_workers: int | None,
         **kwargs: Any,
     ) -> int:
-        choices = RunChoices(params, only, start_at, skip, keep_going, max_workers)
+        choices = RunChoices(
+            params, only, start_at, skip, keep_going, checkpoint, cache, force, max_workers
+        )
         return command(*args, **{**kwargs, "choices": choices})
 
     for option in reversed(_OPTIONS):
@@ -99,6 +110,15 @@ _OPTIONS: tuple[Callable[[Callable[..., int]], Callable[..., int]], ...] = (
     click.option(
         "--keep-going", is_flag=True, help="Let branches that do not depend on a failure go on."
     ),
+    click.option(
+        "--checkpoint",
+        metavar="FILE",
+        help="Remember in FILE what is done, and go on after it when run again.",
+    ),
+    click.option(
+        "--cache", metavar="FOLDER", help="Where cached results are kept, .milo/cache by default."
+    ),
+    click.option("--force", is_flag=True, help="Run phases although their results are cached."),
     click.option(
         "--max-workers",
         type=click.IntRange(min=1),
