@@ -36,7 +36,9 @@ ROOT = Path(__file__).parent
 PYTHONS = ["3.11", "3.12", "3.13", "3.14", "3.14t"]
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 WHEELS = ROOT / ".nox" / "wheels"
-BENCHMARKS = [ROOT / "benchmarks" / name for name in ("core.py", "effects.py")]
+BENCHMARKS = [
+    ROOT / "benchmarks" / name for name in ("core.py", "effects.py", "capture.py", "pipeline.py")
+]
 # Promises of the published interfaces, kept outside this repository.
 CONTRACT = Path(os.environ.get("MILO_CONTRACT", ROOT.parent / "shared" / "contract"))
 
@@ -182,7 +184,7 @@ def contract(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def bench(session: nox.Session) -> None:
     """Every benchmark on the wheels of all packages; ``-- --check`` fails on a missed limit."""
-    install(session, PACKAGES, [])
+    install(session, PACKAGES, ["bench"])
     arguments = [*measure_peer(session), *session.posargs]
     missed = []
     for file in BENCHMARKS:

@@ -2,6 +2,8 @@
 
 from textwrap import dedent
 
+import pytest
+
 from milo._cli.plan_text import levels_of, plan_lines
 from milo._cli.symbols import ASCII, UNICODE
 from milo_pipeline import Phase, PhasePolicy, Pipeline
@@ -98,3 +100,59 @@ def test_nothing_runs(write, milo):
     ended = milo("graph", "build.py")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith("build: parse\n")
+
+
+@pytest.fixture
+def build(write):
+    """A target with two phases, one of them oddly named."""
+    write(
+        "build.py",
+        """
+        from milo import Phase, Pipeline
+
+        pipeline = Pipeline("build", Phase("a", print), Phase("b <ö>", print, depends_on=("a",)))
+        """,
+    )
+    return "build.py"
+
+
+@pytest.mark.parametrize(
+    ("form", "start", "label"),
+    [
+        ("mermaid", "flowchart LR\n", '"b #60;ö#62;"'),
+        ("dot", "digraph pipeline {\n", '"b &lt;ö&gt;"'),
+        ("svg", "<svg ", ">b &lt;ö&gt;</text>"),
+        ("text", "build: a → b <ö>\n", "b <ö>  a"),
+    ],
+)
+def test_formats(milo, build, folder, form, start, label):
+    """Each format goes to standard output, or to a file with the same content."""
+    printed = milo("graph", build, "--format", form)
+    assert (printed.code, printed.err) == (0, "")
+    assert printed.out.startswith(start)
+    assert label in printed.out
+    written = milo("graph", build, "--format", form, "--output", "graph.out")
+    assert (written.code, written.out, written.err) == (0, "", "")
+    assert (folder / "graph.out").read_text(encoding="utf-8") == printed.out
+
+
+def test_a_picture_is_utf8_whatever_the_output_can_show(milo_process, build, folder):
+    """What is redirected to a file is in the encoding that such files are in."""
+    ascii_only = {"PYTHONIOENCODING": "ascii"}
+    ended = milo_process("graph", build, "--format", "svg", cwd=folder, env=ascii_only)
+    assert "ö" in ended.out
+    assert "ö" not in milo_process("graph", build, cwd=folder, env=ascii_only).out
+
+
+def test_an_unknown_format(milo, build):
+    """The message lists those there are."""
+    ended = milo("graph", build, "--format", "png")
+    assert ended.code == 2
+    assert "'text', 'mermaid', 'dot', 'svg'" in ended.err
+
+
+def test_a_file_that_cannot_be_written(milo, build):
+    """One line on stderr, exit code 2."""
+    ended = milo("graph", build, "--output", "no/graph.txt")
+    assert (ended.code, ended.out) == (2, "")
+    assert "there is no folder 'no'" in ended.err

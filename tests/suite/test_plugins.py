@@ -11,17 +11,17 @@ from milo_core.plugins import PluginGroup
 
 
 @click.command()
-def report():
-    """Write a report."""
-    click.echo("reported")
+def notify():
+    """Notify people."""
+    click.echo("told")
 
 
-not_a_command = "report"
+not_a_command = "notify"
 
 
 @pytest.fixture
 def installed(monkeypatch):
-    """Pretend that these entry points are installed: ``installed(report="module:name")``."""
+    """Pretend that these entry points are installed: ``installed(notify="module:name")``."""
 
     def install(**plugins):
         found = [EntryPoint(name, value, "milo.cli") for name, value in plugins.items()]
@@ -33,23 +33,23 @@ def installed(monkeypatch):
 
 def test_a_plugin_adds_a_command(installed, milo):
     """It is listed, and runs."""
-    installed(report=f"{__name__}:report")
-    assert "Write a report." in milo("--help").out
-    ended = milo("report")
-    assert (ended.code, ended.out, ended.err) == (0, "reported\n", "")
+    installed(notify=f"{__name__}:notify")
+    assert "Notify people." in milo("--help").out
+    ended = milo("notify")
+    assert (ended.code, ended.out, ended.err) == (0, "told\n", "")
 
 
 def test_a_broken_plugin_is_one_line(installed, milo):
     """It is named with its distribution and breaks neither the list nor its neighbours."""
-    installed(report=f"{__name__}:report", broken="no_such_module:command")
+    installed(notify=f"{__name__}:notify", broken="no_such_module:command")
     ended = milo("--help")
     assert ended.code == 0
-    assert "Write a report." in ended.out
+    assert "Notify people." in ended.out
     (line,) = ended.err.splitlines()
     assert line.startswith(
         "milo: warning: plugin 'broken' of milo.cli (from unknown) does not load"
     )
-    assert milo("report").err == ""
+    assert milo("notify").err == ""
 
 
 def test_a_broken_plugin_that_is_asked_for(installed, milo):
@@ -66,12 +66,12 @@ def test_a_plugin_that_is_no_command(installed, milo):
     """What was found is quoted."""
     installed(wrong=f"{__name__}:not_a_command")
     (line,) = milo("--help").err.splitlines()
-    assert line.endswith("should be a click.Command, is 'report'")
+    assert line.endswith("should be a click.Command, is 'notify'")
 
 
 def test_a_plugin_cannot_replace_a_command(installed, milo):
     """Milo's own commands stay what they are, and the attempt is reported."""
-    installed(run=f"{__name__}:report")
+    installed(run=f"{__name__}:notify")
     ended = milo("--help")
     assert "Run the pipeline TARGET" in ended.out
     (line,) = ended.err.splitlines()

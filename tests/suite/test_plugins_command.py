@@ -25,7 +25,7 @@ class FromAcme(Distribution):
 
 
 @click.command()
-def report():
+def notify():
     """A command that works."""
 
 
@@ -69,14 +69,14 @@ def test_what_works_is_a_table(installed, plugins):
     """Group, name, status and distribution stand in columns; the exit code is 0."""
     installed(
         group_of("milo.observers", ("trace", f"{__name__}:make_observer")),
-        group_of("milo.cli", ("report", f"{__name__}:report")),
+        group_of("milo.cli", ("notify", f"{__name__}:notify")),
     )
     code, printed = plugins()
     assert code == 0
     assert printed.splitlines() == [
         "GROUP           NAME    STATUS  FROM",
         "milo.observers  trace   ok      acme 1.0",
-        "milo.cli        report  ok      acme 1.0",
+        "milo.cli        notify  ok      acme 1.0",
         "",
         "2 plugins",
     ]
@@ -84,10 +84,10 @@ def test_what_works_is_a_table(installed, plugins):
 
 def test_what_is_broken_is_named_with_its_reason(installed, plugins):
     """The exit code is 1, and those that work are listed all the same."""
-    installed(group_of("milo.cli", ("report", f"{__name__}:report"), ("worse", "no_such_module:x")))
+    installed(group_of("milo.cli", ("notify", f"{__name__}:notify"), ("worse", "no_such_module:x")))
     code, printed = plugins()
     assert code == 1
-    assert "milo.cli  report  ok      acme 1.0" in printed
+    assert "milo.cli  notify  ok      acme 1.0" in printed
     reason, _, count = printed.splitlines()[-3:]
     assert reason == (
         "plugin 'worse' of milo.cli (from acme 1.0) does not load: "
@@ -159,7 +159,7 @@ def test_an_unknown_group_takes_anything():
 
 def test_a_command_that_takes_a_name_of_milos_is_broken():
     """The command would never be reached."""
-    (plugin,) = inspect_plugins([group_of("milo.cli", ("run", f"{__name__}:report"))])
+    (plugin,) = inspect_plugins([group_of("milo.cli", ("run", f"{__name__}:notify"))])
     assert plugin.error.endswith("should be named otherwise than Milo's own commands, is 'run'")
 
 

@@ -4,6 +4,7 @@ pipeline      ``Pipeline``: what you write down; becomes a reducer, a saga, a ru
 phase         ``Phase``: one step: name, handler, what it waits for
 policy        ``PhasePolicy``: what happens when a handler raises
 caching       ``Cache``: what a phase reads and writes, so that it can be left out
+exports       what a run leaves behind: graphs, trace, timeline, report
 persistence   checkpoints and cached results
 observers     ``PipelineObserver``: told of runs; plugins bring some
 otel          one that makes OpenTelemetry spans

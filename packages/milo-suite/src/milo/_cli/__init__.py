@@ -1,7 +1,8 @@
 """The ``milo`` command.
 
-run, graph, plugins, doctor   the subcommands
+run, graph, report, plugins, doctor   the subcommands
 group           what ``milo`` knows: its own commands and those of plugins
+artifacts       the files that a run leaves behind; documents: files on their way out
 run_choices     the options that decide what of a pipeline runs
 target          TARGET, read: which file or module, which name
 loading         that file or module, imported

@@ -10,12 +10,21 @@ import threading
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from queue import SimpleQueue
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from milo._cli.artifacts import NO_ARTIFACTS, Artifacts
 from milo._cli.interrupts import exit_code_of, leave_at_once, signals_told_to
 from milo._cli.outcome import Outcome
 from milo_core import Action
 from milo_pipeline import Pipeline, PipelineResult, PipelineState
+
+if TYPE_CHECKING:
+    from milo_pipeline.exports import CriticalStep, SpanRecorder
+
+_WORTH_TELLING = 1.0
+"""Seconds from which on the summary says where the time went."""
+_WORTH_COMPARING = 3
+"""How many phases make that a question."""
 
 
 class Display(Protocol):
@@ -44,11 +53,17 @@ class Run:
     """
 
     def __init__(
-        self, pipeline: Pipeline, display: Display, options: Mapping[str, Any] | None = None
+        self,
+        pipeline: Pipeline,
+        display: Display,
+        options: Mapping[str, Any] | None = None,
+        artifacts: Artifacts = NO_ARTIFACTS,
     ) -> None:
         self.result: PipelineResult | None = None
         self._pipeline = pipeline
         self._options = options or {}
+        self._artifacts = artifacts
+        self._spans = _recorder() if artifacts else None
         self._display = display
         self._state: PipelineState | None = None
         self._failure: BaseException | None = None
@@ -75,6 +90,7 @@ class Run:
             outcome = self._outcome()
             try:
                 self._display.close(outcome)
+                self._leave_artifacts(outcome)
             finally:
                 if not ended:
                     leave_at_once(outcome.exit_code)
@@ -102,7 +118,15 @@ class Run:
 
     def _on_event(self, action: Action, state: PipelineState) -> None:
         self._state = state
+        if self._spans is not None:
+            self._spans.on_event(action, state)
         self._display.on_event(action, state)
+
+    def _leave_artifacts(self, outcome: Outcome) -> None:
+        if self._spans is not None and outcome.state is not None:
+            self._artifacts.write(
+                self._pipeline, outcome.state, self._spans.spans(), outcome.errors
+            )
 
     def _outcome(self) -> Outcome:
         order = self._pipeline.execution_order()
@@ -112,8 +136,28 @@ class Run:
         completed = self.result.ok  # a signal may come too late to stop anything
         interrupted = 0 if completed else self._interrupted()
         return Outcome(
-            self.result.state, self.result.errors, self.result.blocked, last, interrupted
+            self.result.state,
+            self.result.errors,
+            self.result.blocked,
+            last,
+            interrupted,
+            _critical_path(self._pipeline, self.result.state),
         )
 
     def _interrupted(self) -> int:
         return exit_code_of(self._signals[0]) if self._signals else 0
+
+
+def _recorder() -> SpanRecorder:
+    from milo_pipeline.exports import SpanRecorder  # most runs leave nothing and go without
+
+    return SpanRecorder()
+
+
+def _critical_path(pipeline: Pipeline, state: PipelineState) -> tuple[CriticalStep, ...]:
+    """For runs that take long enough to be asked about where their time went."""
+    if state.elapsed < _WORTH_TELLING or len(pipeline.phases) < _WORTH_COMPARING:
+        return ()
+    from milo_pipeline.exports import critical_path
+
+    return critical_path(pipeline.plan, state)

@@ -17,6 +17,7 @@ _OWN = {
     "doctor": "milo._cli.doctor",
     "graph": "milo._cli.graph",
     "plugins": "milo._cli.plugins",
+    "report": "milo._cli.report",
     "run": "milo._cli.run",
 }
 

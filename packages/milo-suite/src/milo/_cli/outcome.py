@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from heapq import nlargest
+from typing import TYPE_CHECKING
 
 from milo._cli.errors import Exit
 from milo._cli.text import counted, in_words, one_line, printable
 from milo_pipeline import PhaseStatus, PipelineState
+
+if TYPE_CHECKING:
+    from milo_pipeline.exports import CriticalStep
 
 _MOST_LISTED = 8
 
@@ -23,6 +28,7 @@ class Outcome:
         blocked: for each phase that never began, which failed phases were in its way.
         last_phase: the last phase in execution order.
         interrupted: the exit code of the signal that stopped the run, 0 if none did.
+        critical: the chain of phases that decided when the run ended, where that is told.
     """
 
     state: PipelineState | None
@@ -30,6 +36,7 @@ class Outcome:
     blocked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     last_phase: str = ""
     interrupted: int = 0
+    critical: tuple[CriticalStep, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -52,7 +59,7 @@ def closing_lines(outcome: Outcome) -> list[str]:
     else:
         verdict = _failed_lines(state, outcome.errors)
     without = [*_skipped_lines(state, outcome.errors), *_never_began(outcome)]
-    return [*verdict, *without, *_parting_line(state, outcome.last_phase)]
+    return [*verdict, *without, *_time_lines(outcome), *_parting_line(state, outcome.last_phase)]
 
 
 def _completed_line(state: PipelineState) -> str:
@@ -109,6 +116,18 @@ def _never_began(outcome: Outcome) -> list[str]:
     unlisted = len(outcome.blocked) - len(listed)
     more = f" and {unlisted} more" if unlisted else ""
     return [f"never began: {', '.join(listed)}{more}"]
+
+
+def _time_lines(outcome: Outcome) -> list[str]:
+    """Where the time went, for runs that take long enough to be asked about."""
+    if outcome.state is None or not outcome.critical:
+        return []
+    steps = [f"{one_line(step.phase)} {in_words(step.elapsed)}" for step in outcome.critical]
+    if len(steps) > _MOST_LISTED:
+        steps = [*steps[:4], f"{len(steps) - 7} more", *steps[-3:]]
+    longest = nlargest(3, outcome.state.phases, key=lambda phase: phase.elapsed)
+    slowest = [f"{one_line(phase.name)} {in_words(phase.elapsed)}" for phase in longest]
+    return [f"critical path: {', '.join(steps)}", f"slowest: {', '.join(slowest)}"]
 
 
 def _parting_line(state: PipelineState, last_phase: str) -> list[str]:

@@ -12,6 +12,11 @@ _MOST_IN_A_LEVEL = 8
 _HEADER = ("phase", "depends on", "parallel", "policy", "weight", "description")
 
 
+def plan_text(pipeline: Pipeline, symbols: Symbols) -> str:
+    """``plan_lines``, each with its end."""
+    return "".join(f"{line}\n" for line in plan_lines(pipeline, symbols))
+
+
 def plan_lines(pipeline: Pipeline, symbols: Symbols) -> list[str]:
     """The levels in one line, then a row for each phase, level by level."""
     name = one_line(pipeline.name)

@@ -12,6 +12,7 @@ from dataclasses import asdict
 
 import click
 
+from milo._cli.artifacts import Artifacts, artifact_options
 from milo._cli.execution import Display, Run
 from milo._cli.github import GitHubDisplay, is_github_actions
 from milo._cli.json_lines import JsonDisplay
@@ -27,6 +28,7 @@ from milo_pipeline import Pipeline
 @click.command()
 @target_arguments
 @run_options
+@artifact_options
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one object a line.")
 @click.option("--plain", is_flag=True, help="Print plain lines, on a terminal too.")
 @click.option("--dry-run", is_flag=True, help="Say what would run and why; run nothing.")
@@ -35,6 +37,7 @@ def run(
     args: tuple[str, ...],
     *,
     choices: RunChoices,
+    artifacts: Artifacts,
     as_json: bool,
     plain: bool,
     dry_run: bool,
@@ -51,7 +54,9 @@ def run(
         return _dry_run(resolve_pipeline(target, args), choices, as_json=as_json)
     with _display(as_json=as_json, plain=plain) as display:
         pipeline = resolve_pipeline(target, args)
-        execution = Run(pipeline, display, choices.for_run(pipeline))
+        options = choices.for_run(pipeline)
+        artifacts.check()
+        execution = Run(pipeline, display, options, artifacts)
         code = execution.execute()
         if debug and execution.result is not None:
             for error in execution.result.errors.values():
