@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from milo_effects import Buffer, BufferFull, Channel, ChannelClosed, Take
+from milo_effects import Buffer, BufferFull, Channel, ChannelClosed, EffectTimeout, Take
 from milo_effects.channels import OVERFLOWS
 from milo_effects.handlers._channels import take_from
 
@@ -156,7 +156,7 @@ class Model(RuleBasedStateMachine):
             saga = sagas[pick % len(sagas)]
             if saga in self.waiting:
                 self.waiting.remove(saga)
-                self.told.append((saga, (False, TimeoutError)))
+                self.told.append((saga, (False, EffectTimeout)))
             saga.timer.callback()
 
     @precondition(lambda self: self.put_so_far > 5)  # or most runs were over at once
@@ -197,7 +197,7 @@ class Model(RuleBasedStateMachine):
     @invariant()
     def no_timer_outlives_its_wait(self):
         for saga in [*self.on_its_way, *(saga for saga, (_, end) in self.told)]:
-            ran_out = saga.answer[1].__class__ is TimeoutError
+            ran_out = saga.answer[1].__class__ is EffectTimeout
             assert saga.timer is None or saga.timer.cancelled or ran_out
 
     def teardown(self):

@@ -18,6 +18,7 @@ from milo_effects import (
     Delay,
     EffectRegistry,
     EffectResult,
+    EffectTimeout,
     Fork,
     Join,
     Put,
@@ -191,8 +192,8 @@ def test_an_error_that_ends_a_wait_is_told(hear, ear, watched, all_ended):
     all_ended(watched)
     assert ear.of(task)[1:] == [
         ["yielded", slow],
-        ["failed", slow, TimeoutError],
-        ["ended", TimeoutError],
+        ["failed", slow, EffectTimeout],
+        ["ended", EffectTimeout],
     ]
 
 

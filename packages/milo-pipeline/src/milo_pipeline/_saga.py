@@ -181,6 +181,8 @@ class Run:
             outcome = yield from self._ask_whether(index, phase)
             if outcome is None:
                 outcome = yield from self._look_up(index, phase)
+            if outcome is None and self.execution.stopped:
+                return  # something has failed since
             if outcome is None:
                 outcome = yield from self._work(index, phase)
         except SagaCancelled:
