@@ -233,24 +233,33 @@ def test_closed_marks_themselves_are_not_kept():
     assert [each for each in gone if each() is not None] == []
 
 
-@pytest.mark.parametrize("count", [10, 100, 1000])
-def test_many_open_marks_make_no_dispatch_slower(count):
-    """Marks are looked at a few times each, not once for every action there is."""
+class CountedMark(Mark):
+    """A mark that counts in ``looks`` how often it and its like are looked at."""
+
     looks = 0
 
-    class Watched(Mark):
-        @property
-        def node(self):
-            nonlocal looks
-            looks += 1
-            return self.place
+    @property
+    def node(self):
+        CountedMark.looks += 1
+        return self.place
 
-        @node.setter
-        def node(self, place):
-            self.place = place
+    @node.setter
+    def node(self, place):
+        self.place = place
 
+
+@pytest.fixture
+def looks(monkeypatch):
+    """``looks()``: how often any ``CountedMark`` was looked at since the test began."""
+    monkeypatch.setattr(CountedMark, "looks", 0)
+    return lambda: CountedMark.looks
+
+
+@pytest.mark.parametrize("count", [10, 100, 1000])
+def test_many_open_marks_make_no_dispatch_slower(looks, count):
+    """Marks are looked at a few times each, not once for every action there is."""
     journal = Journal()
-    marks = [Watched() for _ in range(count)]
+    marks = [CountedMark() for _ in range(count)]
     for mark in marks:
         journal.open(mark)
     for number in range(count):
@@ -258,7 +267,22 @@ def test_many_open_marks_make_no_dispatch_slower(count):
     for mark in marks:
         commit(journal, Action("PUT"), mark)
         mark.node = None
-    assert looks <= 8 * count
+    assert looks() <= 8 * count
+
+
+def test_open_marks_are_looked_at_once_in_as_many_notes(looks):
+    """Ten that stay open are all looked at with every tenth action."""
+    journal = Journal()
+    marks = [CountedMark() for _ in range(10)]
+    for mark in marks:
+        journal.open(mark)
+    before = looks()
+    while looks() == before:
+        commit(journal, Action("PASSING"))
+    before = looks()
+    for _ in range(100):
+        commit(journal, Action("PASSING"))
+    assert looks() - before == 100
 
 
 # Any history

@@ -1,13 +1,16 @@
 """What the store says when something is refused, fails or is dropped, word for word."""
 
 import logging
+import sys
 import threading
 import weakref
 
 import pytest
 
-from milo_core import Action, Cmd, ReducerResult, StateError, Store
+from milo_core import Action, Cmd, ReducerResult, StateError, Store, _sharing
+from milo_core._sharing import share_parts
 from milo_core.journal import Mark
+from milo_core.store import _ANSWERS
 
 
 def keep(state, action):
@@ -31,6 +34,30 @@ def test_a_listener_that_cannot_be_called_is_named():
     with pytest.raises(TypeError) as caught:
         Store(keep, 0).subscribe(5)
     assert str(caught.value) == "listener must be a function of (), was given 5"
+
+
+def test_a_runtime_that_cannot_be_called_is_named():
+    """The error says that a factory is given the host, and what was given in its place."""
+    with pytest.raises(TypeError) as caught:
+        Store(keep, 0, runtime=5)
+    assert str(caught.value) == "runtime must be a function of (host), was given 5"
+
+
+def test_a_wrong_name_among_what_threads_share_is_named():
+    """Whether or not the interpreter has a GIL, under which nothing comes of sharing."""
+    with pytest.raises(AttributeError, match="no_such_part"):
+        share_parts(Store(keep, 0), "_journal", "no_such_part")
+
+
+def test_what_every_dispatch_uses_is_shared(monkeypatch):
+    """Without a GIL the interpreter is told of each of these objects."""
+    told = []
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    monkeypatch.setattr(_sharing, "_deferral", lambda: told.append)
+    store = Store(keep, 0)
+    names = ("_journal", "_entry", "_acquire", "_release", "_holds_lock")
+    used = [store, store._host.put, _ANSWERS, *[getattr(store, name) for name in names]]
+    assert {id(each) for each in used} <= {id(each) for each in told}
 
 
 def test_the_log_names_the_listener_that_raised(said):
@@ -172,3 +199,18 @@ def test_the_thread_that_shuts_down_for_a_listener_has_a_name(fake_runtime):
     store.dispatch(Action("QUIT"))
     assert over.wait(60)
     assert names == ["milo-shutdown"]
+
+
+def test_ctrl_c_before_a_dispatch_has_the_lock_is_logged(monkeypatch, said):
+    """Quietly: it comes out of ``dispatch``, and there was no lock to give back."""
+
+    def interrupt(lock):
+        raise KeyboardInterrupt
+
+    store = Store(keep, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_acquire", lambda: False)
+        patch.setattr("milo_core.store.wait_for", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            store.dispatch(Action("NEVER"))
+    assert said() == [("DEBUG", "Ctrl-C came while this thread waited for the store's lock")]

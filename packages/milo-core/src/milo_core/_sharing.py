@@ -22,6 +22,14 @@ def share(*objects: Any) -> None:
             defer(each)
 
 
+def share_parts(owner: object, *names: str) -> None:
+    """``share`` ``owner`` and its attributes of these names.
+
+    They are looked up under a GIL, too, so that a wrong name is an ``AttributeError`` everywhere.
+    """
+    share(owner, *[getattr(owner, name) for name in names])
+
+
 def _always() -> bool:
     return True
 

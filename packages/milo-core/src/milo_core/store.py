@@ -24,7 +24,7 @@ from milo_core._arguments import (
     recording_path,
 )
 from milo_core._locking import first_try, holds, ownership, wait_for
-from milo_core._sharing import share
+from milo_core._sharing import share, share_parts
 from milo_core.actions import INIT, Action
 from milo_core.errors import StateError
 from milo_core.journal import Journal, Mark
@@ -128,8 +128,8 @@ class Store(Generic[State]):
             on_pool_pressure=on_pool_pressure,
             pool_pressure_threshold=pool_pressure_threshold,
         )
-        share(self, self._journal, self._host.put, self._entry)
-        share(self._acquire, self._release, self._holds_lock, _ANSWERS)
+        share_parts(self, "_journal", "_entry", "_acquire", "_release", "_holds_lock")
+        share(self._host.put, _ANSWERS)
         self.dispatch(Action(INIT))
 
     # What people read

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from milo_core import Action, StateError
 from milo_core._locking import first_try, give_way, wait_for
-from milo_core._sharing import share
+from milo_core._sharing import share_parts
 from milo_core.actions import SAGA_CANCELLED, SAGA_ERROR
 from milo_core.runtime import StorePort
 from milo_effects._monitoring import Monitors
@@ -90,7 +90,7 @@ class Runner:
         self._spared = 0
         """How many tasks ``wait_ended`` does not wait for, besides stuck ones."""
         self.monitors = Monitors(self.alive)
-        share(self, self._alive, self._stuck, self._take_lock, self._registry)
+        share_parts(self, "_alive", "_stuck", "_take_lock", "_registry")
 
     # Starting
 

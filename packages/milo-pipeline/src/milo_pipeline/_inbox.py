@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from milo_core import Action
 from milo_core.runtime import StorePort
-from milo_effects import EffectResult, Resume, SagaContext, Stop, handles
+from milo_effects import EffectResult, Resume, SagaContext, Stop, answers, handles
 
 Item = TypeVar("Item")
 
@@ -84,10 +84,10 @@ def arrival(effect: Arrival, context: SagaContext, store: StorePort) -> EffectRe
     return EffectResult.wait(effect.inbox.wait)
 
 
-@handles(Scope)
-def scope(effect: Scope, context: SagaContext, store: StorePort) -> EffectResult:
+@answers(Scope)
+def scope(effect: Scope, context: SagaContext, store: StorePort) -> SagaContext:
     """Hand it out."""
-    return EffectResult.send(context)
+    return context
 
 
 @handles(Dispatcher)
