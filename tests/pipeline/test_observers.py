@@ -77,15 +77,16 @@ def test_every_way_to_end_is_told():
 
 def test_a_cancelled_run_ends_its_phases():
     """What ran when a run was cancelled is told to have ended before the run is."""
-    begun, diary, cancel = Gate(), Diary(), Gate()
+    begun, told, diary, cancel = Gate(), Gate(), Diary(), Gate()
 
     def wait():
         begun.set()
-        cancel.pass_through()
+        told.pass_through()
 
     with beside(lambda: watched(Pipeline("p", phase("a", wait)), diary, cancel=cancel)):
         begun.pass_through()
         cancel.set()
+        told.set()  # not the event itself: whoever waits for that may go on before sagas hear
     assert diary.told[-2:] == ["a failed 1 cancelled", "run failed cancelled"]
 
 
