@@ -1,6 +1,7 @@
 """The scheduler at its edges: faults of what runs the tasks, and Ctrl-C as a thread starts."""
 
 import threading
+from collections import deque
 from contextvars import Context
 from types import SimpleNamespace
 
@@ -97,3 +98,31 @@ def test_a_worker_that_is_given_up_counts_for_nothing_with_all_it_has_run(gate, 
     assert scheduler.wait_idle(hangs)
     scheduler.stop()
     assert scheduler.active == 0
+
+
+def test_a_task_that_another_worker_has_just_taken_is_left_to_it(hangs):
+    """The queue looked full and was empty: the worker looks again."""
+    ran = []
+
+    class Slice:
+        variables = None
+
+    class Snatched(deque):
+        pops = 0
+
+        def popleft(self):
+            self.pops += 1
+            if self.pops == 2:
+                raise IndexError("another worker was faster")
+            return super().popleft()
+
+    scheduler = Scheduler(lambda task, variables: ran.append(task), None, 1)
+    scheduler._ready = Snatched()
+    first, second = Slice(), Slice()
+    with scheduler.lock:
+        wake = scheduler.push(first)
+        scheduler.push(second)
+    wake()
+    assert scheduler.wait_idle(hangs)
+    scheduler.stop()
+    assert ran == [first, second]
