@@ -22,7 +22,7 @@ from run_tools import (
 
 from milo_effects import Call, Delay, Put
 from milo_pipeline import PhasePolicy, Pipeline
-from milo_pipeline._inbox import Dispatcher, Scope
+from milo_pipeline._scopes import Dispatcher, Scope
 
 either_way = pytest.mark.parametrize("parallel", [False, True], ids=["alone", "parallel"])
 
@@ -152,11 +152,11 @@ def effects_of(saga):
 def test_a_sequential_run_is_made_of_plain_effects():
     """A saga can be stepped by hand: ``Put`` for what happens, ``Call`` for handlers.
 
-    Besides these it asks for the store's dispatch and for the scopes that phases run in.
+    Besides these it asks for the store's dispatch and for the scope that phases run in.
     """
     saga = Pipeline("p", phase("a"), phase("b", nothing, "a")).build_saga()()
     kinds = [type(each) for each in effects_of(saga)]
-    assert kinds == [Dispatcher, Put, *[Scope, Put, Call, Put] * 2, Put]
+    assert kinds == [Dispatcher, Put, Scope, *[Put, Call, Put] * 2, Put]
 
 
 @either_way

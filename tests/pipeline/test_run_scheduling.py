@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_tools import Gate, Watch, nothing, phase, python, run, statuses
 
+from milo_effects import SagaContext
 from milo_pipeline import Phase, Pipeline
 from milo_pipeline._execution import Completed, Execution, Failed
 from milo_pipeline.run_plan import plan_run
@@ -105,55 +106,117 @@ def test_any_graph_runs_without_an_overlap(graph):
 
 @given(graphs(), st.randoms(use_true_random=False))
 def test_what_starts_is_decided_by_the_order_alone(graph, random):
-    """Whichever phase ends next: the ready ones start by order, up to the first that must wait."""
+    """Whichever phase ends next: the ready ones get their turn by order, up to one that waits."""
     phases = [Phase(name, nothing, depends_on=n, parallel=p) for name, n, p in graph]
     pipeline = Pipeline("p", *phases)
-    order = pipeline.execution_order()
-    by_name = {each.name: each for each in phases}
     execution = Execution(pipeline, plan_run(pipeline))
-    done, begun, running = set(), set(), set()
+    turns = Turns(pipeline)
+    running, lanes = [], execution.claim()
+    turns.give()
+    while turns.line or running:
+        if lanes and random.random() < 0.7:
+            lanes -= 1
+            running += turns.take(execution.first(SCOPE))
+        elif running:
+            index = running.pop(random.randrange(len(running)))
+            execution.note(index, Completed(None))
+            turns.end(index)
+            following, more = execution.next_after(index, SCOPE)
+            running += turns.take(following)
+            lanes += more
+        elif execution.alone is not None:
+            (index,) = turns.take(execution.alone, parallel=False)
+            execution.note(index, Completed(None))
+            turns.end(index)
+            execution.end(index)
+            lanes += execution.claim()
+    assert len(turns.done) == len(phases)
+    assert not execution.is_underway
 
-    def end(index):
-        running.discard(index)
-        execution.running.pop(index, None)
-        execution.note(index, Completed(None))
-        execution.settle(index)
-        done.add(execution.phase(index).name)
 
-    while len(done) < len(phases):
-        ready = [n for n in order if n not in begun and done.issuperset(by_name[n].depends_on)]
-        index = execution.next_ready()
-        if ready and (by_name[ready[0]].parallel or not running):
-            assert execution.phase(index).name == ready[0]
-            begun.add(ready[0])
-            running.add(index)
-            execution.running[index] = None
-            if not by_name[ready[0]].parallel:
-                end(index)
-        else:
-            assert index is None
-            end(random.choice(sorted(running)))
+class Turns:
+    """The model: whose turn has come, the first of the ready ones first."""
+
+    def __init__(self, pipeline):
+        self.phases = {each.name: each for each in pipeline.phases}
+        self.names = [each.name for each in pipeline.phases]
+        self.order = pipeline.execution_order()
+        self.line, self.had, self.done = [], set(), set()
+
+    def give(self):
+        """Give all their turn who can have it."""
+        if any(not self.phases[each].parallel for each in self.had - self.done):
+            return
+        for name in [name for name in self.order if self._is_ready(name)]:
+            if not self.phases[name].parallel and self.had > self.done:
+                break
+            self.line.append(name)
+            self.had.add(name)
+            if not self.phases[name].parallel:
+                break
+
+    def _is_ready(self, name):
+        return name not in self.had and self.done.issuperset(self.phases[name].depends_on)
+
+    def take(self, index, *, parallel=True):
+        """Phase ``index`` begins, if it is one: the first in line, if that is of this kind."""
+        fits = self.line and self.phases[self.line[0]].parallel is parallel
+        expected = self.line.pop(0) if fits else None
+        assert (None if index is None else self.names[index]) == expected
+        return [] if index is None else [index]
+
+    def end(self, index):
+        self.done.add(self.names[index])
+        self.give()
+
+
+SCOPE = SagaContext()
 
 
 def test_a_phase_that_ended_without_a_word_has_failed_the_run():
     """A run whose phase was cancelled by somebody else does not count as done."""
     pipeline = Pipeline("p", phase("a"))
     execution = Execution(pipeline, plan_run(pipeline))
-    execution.settle(execution.next_ready())
+    execution.claim()
+    execution.end(execution.alone)
     assert execution.failed
+    assert execution.stopped
     assert (execution.results, execution.errors) == ({}, {})
 
 
-def test_a_forked_phase_begins_or_is_given_up():
-    """Whoever asks first has it; one that has begun is still waited for, the other is forgotten."""
-    pipeline = Pipeline("p", *[phase(name, parallel=True) for name in "ab"], fail_fast=True)
+def test_a_failure_cancels_what_runs_and_lets_nothing_begin():
+    """With ``fail_fast``: the other's scope is cancelled; what stood in line is forgotten."""
+    pipeline = Pipeline("p", *[phase(name, parallel=True) for name in "abc"], fail_fast=True)
     execution = Execution(pipeline, plan_run(pipeline))
-    execution.running = {0: None, 1: None}
-    assert execution.begins(0)
+    assert execution.claim() == 3
+    fails, other, late = SagaContext(), SagaContext(), SagaContext()
+    assert (execution.first(fails), execution.first(other)) == (0, 1)
     execution.note(0, Failed(ValueError("no")))
-    execution.settle(0)
-    assert list(execution.running) == [0]
-    assert not execution.begins(1)
+    assert execution.stopped
+    assert execution.next_after(0, fails) == (None, 0)
+    assert other.is_cancelled
+    assert not fails.is_cancelled
+    assert execution.first(late) is None
+    assert execution.is_underway
+    execution.end(1)
+    assert not execution.is_underway
+
+
+def test_a_lane_that_has_ended_a_phase_takes_the_next():
+    """So a chain needs one lane, and a phase that frees three others two more."""
+    pipeline = Pipeline(
+        "p",
+        phase("a", parallel=True),
+        *[phase(name, nothing, "a", parallel=True) for name in "bcd"],
+        phase("e", nothing, "b", parallel=True),
+    )
+    execution = Execution(pipeline, plan_run(pipeline))
+    assert execution.claim() == 1
+    assert execution.first(SCOPE) == 0
+    execution.note(0, Completed(None))
+    assert execution.next_after(0, SCOPE) == (1, 2)
+    execution.note(1, Completed(None))
+    assert execution.next_after(1, SCOPE) == (2, 0)
 
 
 PRINTS_ITS_ORDER = """

@@ -1,9 +1,13 @@
 """Telling from outside that work is to end, without anybody having to look."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from types import TracebackType
+
+# Of all tokens, which is held for a few instructions; a token of its own each would be most of
+# what a token costs. Re-entrant, because a signal handler may cancel while its thread is in here.
+_lock = threading.RLock()
 
 
 class CancelToken:
@@ -17,11 +21,11 @@ class CancelToken:
     True
     """
 
+    __slots__ = ("__weakref__", "_callbacks", "_cancelled")
+
     def __init__(self) -> None:
-        # Re-entrant, because a signal handler may cancel while its thread is in here.
-        self._lock = threading.RLock()
         self._cancelled = False
-        self._callbacks: dict[object, Callable[[], object]] = {}
+        self._callbacks: dict[object, Callable[[], object]] | None = None
 
     @property
     def is_cancelled(self) -> bool:
@@ -36,12 +40,11 @@ class CancelToken:
         Raises:
             ExceptionGroup: what callbacks raised.
         """
-        with self._lock:
+        with _lock:
             self._cancelled = True
-            callbacks = list(self._callbacks.values())
-            self._callbacks.clear()
+            callbacks, self._callbacks = self._callbacks, None
         errors = []
-        for callback in callbacks:
+        for callback in (callbacks or {}).values():
             try:
                 callback()
             except Exception as error:  # raised below, when everybody has been told
@@ -56,16 +59,18 @@ class CancelToken:
         thread by then may still run to its end.
         """
         key = object()
-        with self._lock:
+        with _lock:
             is_late = self._cancelled
             if not is_late:
+                self._callbacks = self._callbacks or {}
                 self._callbacks[key] = callback
         if is_late:
             callback()
 
         def undo() -> None:
-            with self._lock:
-                self._callbacks.pop(key, None)
+            with _lock:
+                if self._callbacks is not None:
+                    self._callbacks.pop(key, None)
 
         return undo
 
@@ -78,24 +83,36 @@ def current_cancel() -> CancelToken | None:
     return _current.get()
 
 
-@contextmanager
-def cancelled_by(token: CancelToken) -> Iterator[None]:
+class cancelled_by:  # noqa: N801  # reads as the function it is used as
     """In the block, a ``run`` that is given no token ends when ``token`` is cancelled.
 
     That holds for the block's context, and for threads that it starts while it is captured.
 
-    >>> with cancelled_by(CancelToken()) as _:
+    >>> with cancelled_by(CancelToken()):
     ...     current_cancel().is_cancelled
     False
     """
-    outer = _current.get()
-    _current.set(token)
-    try:
-        yield
-    finally:
-        # Not by a token of the variable: a coroutine's block may be left in another context.
-        if _current.get() is token:
-            _current.set(outer)
+
+    __slots__ = ("_before", "_token")
+
+    def __init__(self, token: CancelToken) -> None:
+        self._token = token
+
+    def __enter__(self) -> None:
+        self._before: Token[CancelToken | None] = _current.set(self._token)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if _current.get() is self._token:
+            try:
+                _current.reset(self._before)  # leaves an empty context as empty as it was
+            except ValueError:  # a coroutine's block is left in another context
+                before = self._before.old_value
+                _current.set(None if before is Token.MISSING else before)
 
 
 def enter_cancel(token: CancelToken | None) -> None:

@@ -16,6 +16,8 @@ class AttemptToken(CancelToken):
     only for as long as somebody wants to be told.
     """
 
+    __slots__ = ("_context",)
+
     def __init__(self, context: SagaContext) -> None:
         super().__init__()
         self._context = context

@@ -1,18 +1,25 @@
 """One run of a plan: which phases are ready, which run, what came of them.
 
 Plain bookkeeping without effects. Scheduling is dataflow: a phase is ready the moment its
-own dependencies are done (DESIGN §5). Everything is changed by the run's own saga, except that
-a phase's saga says when it begins and notes what came of the phase.
+own dependencies are done (DESIGN §5). What may start is *claimed*: a phase that is not
+``parallel`` by the run's own saga, which runs it alone; parallel ones stand in a line, from
+which *lanes* take one after the other. A lane is a saga that runs phases until it finds none.
+
+All of it changes under one lock, which is held for a few instructions and never while
+anybody else's code runs; only what came of a phase is noted by its own saga without it.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from threading import Lock
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from milo_effects import SagaTask
+from milo_core._locking import first_try, wait_for
+from milo_effects import SagaContext
 from milo_pipeline._ready import ReadyQueue
 from milo_pipeline.phase import Phase
 from milo_pipeline.run_plan import RunPlan
@@ -52,12 +59,16 @@ class LeftOut:
 
 Outcome: TypeAlias = Completed | Skipped | Failed | LeftOut
 
-_BEGUN: Final = "begun"
-_GIVEN_UP: Final = "given up"
-
 
 class Execution:
-    """The state of one run."""
+    """The state of one run.
+
+    Attributes:
+        results, errors: what has come of the phases so far, by name.
+        failed: whether the run cannot complete any more.
+        stopped: whether nothing begins any more that has not begun.
+        alone: the phase that is the turn of the run's own saga.
+    """
 
     def __init__(
         self,
@@ -66,14 +77,21 @@ class Execution:
         done_before: Mapping[int, Outcome] = MappingProxyType({}),
     ) -> None:
         plan = pipeline.plan
+        self.phases = plan.phases
         self.results: dict[str, Any] = {}
         self.errors: dict[str, BaseException] = {}
         self.failed = False
-        self.running: dict[int, SagaTask | None] = {}
-        self._claims: dict[int, str] = {}
+        self.stopped = False
+        self.alone: int | None = None
+        self._lock = Lock()
+        self._take_lock = first_try(self._lock)
+        self._line: deque[int] = deque()
+        self._lanes_coming = 0
+        """How many lanes were asked for, or have ended a phase, and will look into the line."""
+        self._running: dict[int, SagaContext] = {}
         self._outcomes: list[Outcome | None] = [None] * len(plan.phases)
         self._plan = plan
-        self._run_plan = run_plan
+        self._params = run_plan.params
         self._fail_fast = run_plan.fail_fast
         self._keep_going = run_plan.keep_going
         self._missing = list(plan.dependency_count)
@@ -81,77 +99,143 @@ class Execution:
         self._settled: Mapping[int, Outcome] = {**left_out, **done_before}
         self._ready = ReadyQueue(plan, pipeline.resources, self._settled)
 
-    @property
-    def stopped(self) -> bool:
-        """Whether a failure keeps everything from beginning that has not begun."""
-        return self.failed and not self._keep_going
-
-    def phase(self, index: int) -> Phase:
-        """Phase number ``index`` of the plan."""
-        return self._plan.phases[index]
-
-    def next_ready(self) -> int | None:
-        """The phase to start now, if one may start; see ``ReadyQueue``."""
-        return None if self.stopped else self._ready.next(something_runs=bool(self.running))
-
     def settled_before(self, index: int) -> Outcome | None:
         """What came of phase ``index`` without running it; ``None`` if it is to run."""
         return self._settled.get(index)
 
-    def context_of(self, index: int) -> dict[str, Any]:
+    def context_of(self, phase: Phase) -> dict[str, Any]:
         """The results of a phase's dependencies, ``None`` for a skipped one."""
-        return {name: self.results.get(name) for name in self.phase(index).depends_on}
+        results = self.results
+        return {name: results.get(name) for name in phase.depends_on}
 
-    def params_of(self, index: int) -> dict[str, Any]:
+    def params_of(self, phase: Phase) -> dict[str, Any]:
         """The parameters that a phase's handler is called with."""
-        return {name: self._run_plan.params[name] for name in self.phase(index).params}
+        return {name: self._params[name] for name in phase.params}
 
-    def begins(self, index: int) -> bool:
-        """Whether a forked phase may begin: it has not been given up. Said by its saga, once."""
-        return self._claims.setdefault(index, _BEGUN) is _BEGUN  # atomic: one of two has it
+    # What may start, and who runs it
 
-    def give_up_waiting(self) -> None:
-        """Forget the forked phases that have not begun; they never will."""
-        for index in list(self.running):
-            if self._claims.setdefault(index, _GIVEN_UP) is _GIVEN_UP:
-                del self.running[index]
+    def claim(self) -> int:
+        """Claim all that may start now; how many lanes have to be started for it."""
+        with self:
+            return self._claim()
+
+    def first(self, scope: SagaContext) -> int | None:
+        """The phase that a new lane, whose context is ``scope``, begins with, if there is one."""
+        with self:
+            return self._from_line(scope)
+
+    def next_after(self, index: int, scope: SagaContext) -> tuple[int | None, int]:
+        """Phase ``index`` of a lane has ended: the lane's next, and how many lanes to start.
+
+        Both for whatever may start now. A lane that is given no next phase ends.
+        """
+        with self:
+            self._settle(index)
+            self._lanes_coming += 1
+            lanes = self._claim()
+            following = self._from_line(scope)
+            doomed = self._to_cancel()
+        for each in doomed:
+            each.cancel_tree()
+        return following, lanes
+
+    def end(self, index: int) -> None:
+        """Phase ``index`` has ended, and whoever ran it does not take another."""
+        with self:
+            self._settle(index)
+            doomed = self._to_cancel()
+        for each in doomed:
+            each.cancel_tree()
+
+    def stop(self) -> None:
+        """Nothing begins any more; what has begun comes to its end."""
+        with self:
+            self._stop()
+
+    @property
+    def is_underway(self) -> bool:
+        """Whether something that was claimed has not ended."""
+        return self.alone is not None or bool(self._running) or bool(self._line)
+
+    # What came of a phase
 
     def note(self, index: int, outcome: Outcome) -> None:
-        """Keep what came of a phase; a failure stops the rest from here on, not from ``settle``.
-
-        Many forked phases may stand in line before the run's saga has its turn again.
-        """
+        """Keep what came of a phase; a failure stops the rest from here on, not from its end."""
         self._outcomes[index] = outcome
         if isinstance(outcome, Failed):
-            self.failed = True
+            with self:
+                self._fail()
 
-    def settle(self, index: int) -> None:
+    # Under the lock, which a ``with`` of the execution takes
+
+    def __enter__(self) -> None:
+        if not self._take_lock():
+            wait_for(self._lock)
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+    def _claim(self) -> int:
+        line, ready = self._line, self._ready
+        while not self.stopped and self.alone is None:
+            index = ready.next(something_runs=bool(line or self._running))
+            if index is None:
+                break
+            if self.phases[index].parallel:
+                line.append(index)
+            else:
+                self.alone = index
+        lanes = len(line) - self._lanes_coming
+        if lanes <= 0:
+            return 0
+        self._lanes_coming += lanes
+        return lanes
+
+    def _from_line(self, scope: SagaContext) -> int | None:
+        self._lanes_coming -= 1
+        if not self._line:
+            return None
+        index = self._line.popleft()
+        self._running[index] = scope
+        return index
+
+    def _settle(self, index: int) -> None:
         """Draw the conclusions once a phase has ended; phases behind it may have become ready.
 
         Nothing has come of one that was cancelled, or that a failure kept from beginning.
         """
-        self._ready.give_back(index)
+        if index == self.alone:
+            self.alone = None
+        else:
+            del self._running[index]
+        phase = self.phases[index]
+        if phase.resources:
+            self._ready.give_back(index)
         outcome = self._outcomes[index]
-        if outcome is None:
-            self.failed = True
-            return
-        name = self.phase(index).name
-        if isinstance(outcome, Failed):
-            self.errors[name] = outcome.error
-            if self._fail_fast:
-                self._cancel_running()
-            return
         if isinstance(outcome, Completed):
-            self.results[name] = outcome.result
-        elif isinstance(outcome, Skipped):
-            self.errors[name] = outcome.error
+            self.results[phase.name] = outcome.result
+        elif outcome is None:
+            self._fail()
+            return
+        elif not isinstance(outcome, LeftOut):
+            self.errors[phase.name] = outcome.error
+            if isinstance(outcome, Failed):
+                return
+        missing = self._missing
         for dependent in self._plan.dependents[index]:
-            self._missing[dependent] -= 1
-            if not self._missing[dependent]:
+            missing[dependent] -= 1
+            if not missing[dependent]:
                 self._ready.add(dependent)
 
-    def _cancel_running(self) -> None:
-        for task in self.running.values():
-            if task is not None:
-                task.cancel()
-        self.give_up_waiting()
+    def _fail(self) -> None:
+        self.failed = True
+        if not self._keep_going:
+            self._stop()
+
+    def _stop(self) -> None:
+        self.stopped = True
+        self._line.clear()
+
+    def _to_cancel(self) -> list[SagaContext]:
+        """Whom a failure takes along."""
+        return list(self._running.values()) if self.failed and self._fail_fast else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from contextlib import nullcontext
+from contextvars import copy_context
 from types import CoroutineType, FunctionType, coroutine
 from typing import Any, TypeAlias
 
@@ -20,21 +21,6 @@ class HandlerLeft(Exception):
     """A handler raised its ``__cause__``, which thrown into a saga would end that saga."""
 
 
-def call_of(
-    phase: Phase,
-    context: Context,
-    given: dict[str, Any],
-    output: Output | None,
-    token: CancelToken,
-) -> Call:
-    """The effect that calls the phase's handler with ``given``, and ``context`` if it asks.
-
-    What the handler prints goes to ``output``; ``token`` ends its subprocesses.
-    """
-    arguments = {"context": context, **given} if wants_context(phase.handler) else given
-    return Call(_run, (phase, arguments, output, token))
-
-
 def condition_of(phase: Phase, context: Context) -> Call:
     """The effect that asks the phase's condition, with ``context`` if it takes one."""
     condition = phase.when or bool
@@ -46,14 +32,20 @@ def condition_of(phase: Phase, context: Context) -> Call:
     return Call(condition, (context,) if takes_one else ())
 
 
-def _run(phase: Phase, arguments: Context, output: Output | None, token: CancelToken) -> Any:
+def call_handler(
+    phase: Phase, arguments: Context, output: Output | None, token: CancelToken
+) -> Any:
+    """Call the phase's handler, on a worker; an ``async def`` gives something to await.
+
+    What it prints goes to ``output``; ``token`` ends its subprocesses. The context variables
+    that it sets are gone when it returns.
+
+    Raises:
+        HandlerLeft: it raised what would end a saga.
+        BaseException: whatever else it raises.
+    """
     try:
-        with cancelled_by(token):
-            if output is None:
-                result = phase.handler(**arguments)
-            else:
-                with output.of_call(phase.name):
-                    result = phase.handler(**arguments)
+        result = copy_context().run(_call, phase, arguments, output, token)
     except (GeneratorExit, SagaCancelled) as error:
         raise HandlerLeft from error
     if result.__class__ is not CoroutineType:
@@ -61,6 +53,14 @@ def _run(phase: Phase, arguments: Context, output: Output | None, token: CancelT
     awaiting = _await(phase, result, output)
     awaiting.send(None)
     return awaiting
+
+
+def _call(phase: Phase, arguments: Context, output: Output | None, token: CancelToken) -> Any:
+    with cancelled_by(token):
+        if output is None:
+            return phase.handler(**arguments)
+        with output.of_call(phase.name):
+            return phase.handler(**arguments)
 
 
 async def _await(phase: Phase, handler: Coroutine[Any, Any, Any], output: Output | None) -> Any:

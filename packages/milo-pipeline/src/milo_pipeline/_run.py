@@ -20,7 +20,7 @@ from milo_pipeline.result import PipelineResult, blocked_by
 from milo_pipeline.run_plan import RunPlan
 from milo_pipeline.state import PipelineState
 from milo_pipeline.statuses import COMPLETED, PENDING
-from milo_pipeline.timeline import set_active_pipeline
+from milo_pipeline.timeline import follow_active_pipeline
 
 if TYPE_CHECKING:
     from milo_pipeline._memory import Memory
@@ -45,16 +45,22 @@ def run_pipeline(
     watching = Observers(pipeline, observers)
     remembered = None if memory is None else memory()
     run = Run(pipeline, plan, remembered)
-    events = _Events(pipeline.build_reducer(), on_event, watching)
-    store: Store[Any] = Store(events.reduce, None, max_workers=max_workers)
-    store.subscribe(lambda: events.tell(store.state))
+    store: Store[Any]
+    if on_event is None and not watching:  # then nobody pays for being told
+        store = Store(pipeline.build_reducer(), None, max_workers=max_workers)
+    else:
+        events = _Events(pipeline.build_reducer(), on_event, watching)
+        store = Store(events.reduce, None, max_workers=max_workers)
+        store.subscribe(events.tell)
+    publish_end = follow_active_pipeline(store.get_state)
     try:
         _wait_out(store, run, watching, cancel)
     finally:
+        if store.state.status == PENDING:  # cancelled before its first step, so it said nothing
+            store.dispatch(pipeline_cancelled(time.monotonic()))
+        publish_end()
         if remembered is not None:
-            remembered.close(completed=store.state is not None and store.state.status == COMPLETED)
-    if store.state.status == PENDING:  # cancelled before its first step, so it said nothing
-        store.dispatch(pipeline_cancelled(time.monotonic()))
+            remembered.close(completed=store.state.status == COMPLETED)
     state: PipelineState = store.state
     return PipelineResult(
         state, run.execution.results, run.execution.errors, blocked_by(pipeline.plan, state)
@@ -113,16 +119,15 @@ class _Events:
         self._reducer = reducer
         self._on_event = on_event
         self._watching = watching
-        self._is_heard = on_event is not None or bool(watching)
         self._noted: deque[tuple[Action, PipelineState]] = deque()
 
     def reduce(self, state: Any, action: Action) -> Any:
         after = self._reducer(state, action)
-        if self._is_heard and action.type in ACTION_TYPES:
+        if action.type in ACTION_TYPES:
             self._noted.append((action, after))
         return after
 
-    def tell(self, latest: PipelineState) -> None:
+    def tell(self) -> None:
         while self._noted:
             action, state = self._noted.popleft()
             self._watching.on_event(action, state)
@@ -132,4 +137,3 @@ class _Events:
                 self._on_event(action, state)
             except BaseException:  # foreign code; not even sys.exit() in it ends the run
                 _log.exception("on_event raised on %s; the run goes on", action.type)
-        set_active_pipeline(latest)

@@ -1,9 +1,10 @@
 """The saga that a pipeline becomes. From the whole to the part:
 
-    run → start what is ready → run_phase → (each item →) attempt
+    run → lanes → run_phase → outcome → (each item →) attempt
 
-A sequential phase is a part of the run's own saga; a parallel one is forked. Both are
-``run_phase``: they differ in who waits.
+A sequential phase is a part of the run's own saga. Parallel ones are run by *lanes*, forked
+sagas that go on with the next phase when one has ended, so that most phases cost no saga of
+their own. Both are ``run_phase``.
 """
 
 from __future__ import annotations
@@ -17,22 +18,31 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from milo_core import Action
 from milo_effects import (
     All,
+    Buffer,
     Call,
+    Channel,
     Delay,
     EffectTimeout,
     Fork,
     Put,
     SagaCancelled,
     SagaContext,
+    Take,
     Timeout,
 )
 from milo_pipeline._cancelling import AttemptToken
 from milo_pipeline._execution import Completed, Execution, Failed, LeftOut, Outcome, Skipped
-from milo_pipeline._handlers import HandlerLeft, call_of, condition_of, message_of
-from milo_pipeline._inbox import Arrival, Dispatcher, Inbox, Scope
+from milo_pipeline._handlers import (
+    HandlerLeft,
+    call_handler,
+    condition_of,
+    message_of,
+    wants_context,
+)
 from milo_pipeline._mapped import Mapped
 from milo_pipeline._output import Output
 from milo_pipeline._reports import ItemReport, Report
+from milo_pipeline._scopes import Dispatcher, Scope
 from milo_pipeline.actions import (
     phase_complete,
     phase_failed,
@@ -75,7 +85,10 @@ class Run:
         self._random = random.Random()
         self._captures = pipeline.capture_output
         self._output: Output | None = None
-        self._ended: Inbox[tuple[int, Exception | None]] = Inbox()
+        self._bell = Channel(Buffer(1, "drop-newest"), name=f"bell of {pipeline.name}")
+        """Rings for the run's saga; it stays rung while nobody listens."""
+        self._faults: list[Exception] = []
+        """What the store refused of lanes, so that they could not even say that they failed."""
 
     def saga(self) -> Saga:
         """The whole run. Returns ``True`` if every phase was completed or skipped."""
@@ -97,129 +110,120 @@ class Run:
             yield Put(pipeline_start(_now()))
             yield from self._run_phases()
         except SagaCancelled:
-            self.execution.give_up_waiting()
-            yield from self._wait_for_running()
+            self.execution.stop()
+            while self.execution.is_underway:  # in the scope of the cleanup
+                yield Take(self._bell)
             yield Put(pipeline_cancelled(_now()))
             raise
         if not self.execution.failed:
             yield Put(pipeline_complete(_now()))
 
     def _run_phases(self) -> Saga:
-        """Start phases as they become ready, until none is left or a failure stops them."""
-        while True:
-            yield from self._start_ready()
-            if not self.execution.running:
-                return
-            yield from self._wait_for_one()
-
-    def _start_ready(self) -> Saga:
+        """Start lanes, run the phases that run alone, until nothing more can start."""
         execution = self.execution
-        while (index := execution.next_ready()) is not None:
-            settled = execution.settled_before(index)
-            if settled is not None:
-                execution.note(index, settled)
-                execution.settle(index)
-                yield Put(_ending(execution.phase(index).name, settled))
-            elif execution.phase(index).parallel:
-                execution.running[index] = None  # it runs, even if a cancellation takes its task
-                execution.running[index] = yield Fork(self._run_beside(index), attached=True)
+        scope: SagaContext = yield Scope()
+        while True:
+            yield from self._start_lanes(execution.claim())
+            if execution.alone is not None:
+                yield from self._run_alone(execution.alone, scope)
+            elif execution.is_underway:
+                yield Take(self._bell)
             else:
-                yield from self._run_alone(index)
+                break
+        if self._faults:
+            raise self._faults[0]
 
-    def _run_alone(self, index: int) -> Saga:
-        fault: Exception | None = None
+    def _start_lanes(self, count: int) -> Saga:
+        for _ in range(count):
+            yield Fork(self._lane, attached=True)
+
+    def _run_alone(self, index: int, scope: SagaContext) -> Saga:
         try:
-            yield from self._run_phase(index)
-        except Exception as error:  # not the handler's: the store has refused an action
-            fault = error
+            yield from self._run_phase(index, scope)
         finally:
-            self._settle(index, fault)
-        yield from self._tell(index, fault)
+            self.execution.end(index)
 
-    def _run_beside(self, index: int) -> Saga:
-        """The saga of a forked phase; however it ends, the run's saga hears of it."""
-        if not self.execution.begins(index):
-            return
-        fault: Exception | None = None
+    def _lane(self) -> Saga:
+        """The saga that runs parallel phases, one after the other, for as long as there are some.
+
+        It rings when the run's saga has something to do: a phase that runs alone, the end.
+        """
+        execution = self.execution
+        scope: SagaContext = yield Scope()
+        index = execution.first(scope)
         try:
-            yield from self._run_phase(index)
-        except Exception as error:  # as above
-            fault = error
+            while index is not None:
+                yield from self._run_phase(index, scope)
+                index, lanes = execution.next_after(index, scope)
+                if lanes:
+                    yield from self._start_lanes(lanes)
+        except Exception as fault:
+            self._faults.append(fault)
         finally:
-            self._ended.put((index, fault))
+            if index is not None:  # it was cancelled, and the phase with it
+                execution.end(index)
+            if execution.alone is not None or not execution.is_underway:
+                self._bell.put(None)
 
-    def _wait_for_one(self) -> Saga:
-        """Wait until a forked phase has ended, and settle it."""
-        while (ended := self._ended.take()) is None:
-            yield Arrival(self._ended)
-        index, fault = ended
-        del self.execution.running[index]
-        self._settle(index, fault)
-        yield from self._tell(index, fault)
-
-    def _settle(self, index: int, fault: Exception | None) -> None:
-        if fault is not None:
-            self.execution.note(index, Failed(fault))
-        self.execution.settle(index)
-
-    def _tell(self, index: int, fault: Exception | None) -> Saga:
-        """Say that a phase has failed which could not say so itself."""
-        if fault is not None:
-            yield Put(phase_failed(self.execution.phase(index).name, message_of(fault), _now()))
-
-    def _wait_for_running(self) -> Saga:
-        """After a cancellation, in the scope of the cleanup: let what runs come to its end."""
-        while self.execution.running:
-            yield from self._wait_for_one()
-
-    def _run_phase(self, index: int) -> Saga:
+    def _run_phase(self, index: int, scope: SagaContext) -> Saga:
         """One phase with all its attempts; the last thing it does is say how it ended."""
-        if self.execution.stopped:
+        execution = self.execution
+        phase = execution.phases[index]
+        if execution.stopped:
             return
-        phase = self.execution.phase(index)
         try:
-            outcome = yield from self._ask_whether(index, phase)
-            if outcome is None:
-                outcome = yield from self._look_up(index, phase)
-            if outcome is None and self.execution.stopped:
-                return  # something has failed since
-            if outcome is None:
-                outcome = yield from self._work(index, phase)
-        except SagaCancelled:
-            yield Put(phase_failed(phase.name, CANCELLED, _now()))
-            raise
-        self.execution.note(index, outcome)  # now, for a cancellation may come with the Put
-        if self._memory is not None:
-            yield Call(self._memory.keep, (phase, outcome))
-        yield Put(_ending(phase.name, outcome))
+            try:
+                settled = execution.settled_before(index)
+                outcome = settled or (yield from self._outcome_of(phase, scope))
+                if outcome is None:
+                    return  # something has failed since it was its turn
+            except SagaCancelled:
+                yield Put(phase_failed(phase.name, CANCELLED, _now()))
+                raise
+            execution.note(index, outcome)  # now, for a cancellation may come with the Put
+            if self._memory is not None and settled is None:
+                yield Call(self._memory.keep, (phase, outcome))
+            yield Put(_ending(phase.name, outcome))
+        except Exception as fault:  # not the handler's: the store has refused an action
+            execution.note(index, Failed(fault))
+            yield Put(phase_failed(phase.name, message_of(fault), _now()))
 
-    def _ask_whether(self, index: int, phase: Phase) -> Generator[Any, Any, Outcome | None]:
+    def _outcome_of(self, phase: Phase, scope: SagaContext) -> Generator[Any, Any, Outcome | None]:
+        """What comes of a phase that is to run; ``None`` if it was stopped before it began."""
+        outcome: Outcome | None = None
+        if phase.when is not None:
+            outcome = yield from self._ask_whether(phase)
+        if outcome is None and phase.cache is not None:
+            outcome = yield from self._look_up(phase)
+        if outcome is not None:
+            return outcome
+        return None if self.execution.stopped else (yield from self._work(phase, scope))
+
+    def _ask_whether(self, phase: Phase) -> Generator[Any, Any, Outcome | None]:
         """What comes of a phase whose condition keeps it from running; ``None`` if it runs."""
-        if phase.when is None:
-            return None
         try:
-            holds = yield condition_of(phase, self.execution.context_of(index))
+            holds = yield condition_of(phase, self.execution.context_of(phase))
         except SagaCancelled:
             raise
         except BaseException as error:  # the condition's; there is no policy for it
             return Failed(error)
         return None if holds else LeftOut("its condition does not hold")
 
-    def _look_up(self, index: int, phase: Phase) -> Generator[Any, Any, Outcome | None]:
+    def _look_up(self, phase: Phase) -> Generator[Any, Any, Outcome | None]:
         """What the phase returned before when everything was as it is now, if that is known."""
-        if self._memory is None or phase.cache is None:
+        if self._memory is None:
             return None
         try:
-            found = yield Call(self._memory.look_up, (phase, self.execution.context_of(index)))
+            found = yield Call(self._memory.look_up, (phase, self.execution.context_of(phase)))
         except Exception as error:  # the cache is damaged, or a declared input is not there
             return Failed(error)
         known: Outcome | None = found
         return known
 
-    def _work(self, index: int, phase: Phase) -> Generator[Any, Any, Outcome]:
+    def _work(self, phase: Phase, scope: SagaContext) -> Generator[Any, Any, Outcome]:
         """What comes of a phase: of its one handler call, or of one for each of its items."""
         if phase.map_over is None:
-            return (yield from self._attempt_until_settled(index, phase, Report(phase), {}))
+            return (yield from self._attempt_until_settled(phase, scope, Report(phase), {}))
         found = self.execution.results.get(phase.map_over)
         yield Put(phase_start(phase.name, 1, _now()))
         try:
@@ -230,17 +234,18 @@ class Run:
             )
         yield Put(phase_mapped(phase.name, len(items), _now()))
         work = Mapped(len(items))
-        sagas = [partial(self._run_item, index, phase, work, i, items[i]) for i in work.numbers]
+        sagas = [partial(self._run_item, phase, work, i, items[i]) for i in work.numbers]
         yield All(tuple(sagas))
         return work.outcome()
 
-    def _run_item(self, index: int, phase: Phase, work: Mapped, number: int, item: Any) -> Saga:
+    def _run_item(self, phase: Phase, work: Mapped, number: int, item: Any) -> Saga:
         """The saga of one item; it begins unless something has failed for good."""
+        scope: SagaContext = yield Scope()
         if work.failed or self.execution.stopped:
             return
         report, given = ItemReport(phase, number), {"item": item}
         try:
-            outcome = yield from self._attempt_until_settled(index, phase, report, given)
+            outcome = yield from self._attempt_until_settled(phase, scope, report, given)
         except SagaCancelled:
             yield Put(report.cancelled())
             raise
@@ -248,16 +253,15 @@ class Run:
         yield Put(report.ended(outcome))
 
     def _attempt_until_settled(
-        self, index: int, phase: Phase, report: Report, given: dict[str, Any]
+        self, phase: Phase, scope: SagaContext, report: Report, given: dict[str, Any]
     ) -> Generator[Any, Any, Outcome]:
         policy, attempt = phase.policy, 1
-        context: SagaContext = yield Scope()
         error: Exception
         while True:
             yield Put(report.started(attempt))
-            token = AttemptToken(context)
+            token = AttemptToken(scope)
             try:
-                return Completed((yield self._call(index, phase, given, token)))
+                return Completed((yield self._call(phase, given, token)))
             except SagaCancelled:
                 raise
             except EffectTimeout:
@@ -275,12 +279,13 @@ class Run:
             yield Delay(policy.wait_after(attempt, self._random))
             attempt += 1
 
-    def _call(
-        self, index: int, phase: Phase, given: dict[str, Any], token: AttemptToken
-    ) -> Call | Timeout:
+    def _call(self, phase: Phase, given: dict[str, Any], token: AttemptToken) -> Call | Timeout:
         execution = self.execution
-        given = {**execution.params_of(index), **given}
-        call = call_of(phase, execution.context_of(index), given, self._output, token)
+        if phase.params:
+            given = {**execution.params_of(phase), **given}
+        if wants_context(phase.handler):
+            given = {"context": execution.context_of(phase), **given}
+        call = Call(call_handler, (phase, given, self._output, token))
         return call if phase.timeout is None else Timeout(call, phase.timeout)
 
 

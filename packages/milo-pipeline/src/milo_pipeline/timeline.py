@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 from milo_pipeline._lines import line_count
@@ -9,7 +11,8 @@ from milo_pipeline.phase_status import PhaseStatus
 from milo_pipeline.state import PipelineState
 
 # Replaced as a whole, never changed: a reader on another thread sees the old state or the new.
-_active: PipelineState | None = None
+_active: PipelineState | Callable[[], PipelineState | None] | None = None
+_replacing = Lock()
 
 
 def set_active_pipeline(state: PipelineState | None) -> None:
@@ -20,12 +23,33 @@ def set_active_pipeline(state: PipelineState | None) -> None:
     ``store.subscribe(lambda: set_active_pipeline(store.state))``.
     """
     global _active
-    _active = state
+    with _replacing:
+        _active = state
 
 
 def get_active_pipeline() -> PipelineState | None:
-    """The most recently published state, or ``None``."""
-    return _active
+    """The most recently published state, or that of the latest ``Pipeline.run``; or ``None``."""
+    active = _active  # once: it may be replaced meanwhile
+    return active() if callable(active) else active
+
+
+def follow_active_pipeline(state: Callable[[], PipelineState | None]) -> Callable[[], None]:
+    """Publish whatever ``state()`` is when somebody asks: a run that nobody watches costs nothing.
+
+    It is called on the thread that asks. The returned function publishes what it is then in
+    its place, unless something else has been published since.
+    """
+    global _active
+    with _replacing:
+        _active = state
+
+    def settle() -> None:
+        global _active
+        with _replacing:
+            if _active is state:
+                _active = state()
+
+    return settle
 
 
 def pipeline_to_timeline(state: PipelineState) -> dict[str, Any]:
