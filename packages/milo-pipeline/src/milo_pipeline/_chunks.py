@@ -1,18 +1,19 @@
-"""A long tuple in pieces: replacing one of 10,000 items copies three short tuples, not one long.
+"""A long tuple in pieces: replacing one of 10,000 items copies three short lists, not one long tuple.
 
 Items sit in leaves of 32, leaves in branches of 32, branches in one root: ``root[i][j][k]``.
 Old versions stay whole and share every piece that did not change, which is what an
-immutable state needs.
+immutable state needs. The pieces are lists, which are quicker to copy than tuples, and no
+piece is changed once it is part of a root.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Final, TypeAlias, TypeVar
 
 T = TypeVar("T")
-Chunks: TypeAlias = tuple[tuple[tuple[T, ...], ...], ...]
+Chunks: TypeAlias = list[list[list[T]]]
 
 _BITS: Final = 5
 _WIDTH: Final = 1 << _BITS
@@ -24,8 +25,8 @@ def split(items: tuple[T, ...]) -> Chunks[T]:
     return _grouped(_grouped(items))
 
 
-def _grouped(items: tuple[T, ...]) -> tuple[tuple[T, ...], ...]:
-    return tuple(items[start : start + _WIDTH] for start in range(0, len(items), _WIDTH))
+def _grouped(items: Sequence[T]) -> list[list[T]]:
+    return [list(items[start : start + _WIDTH]) for start in range(0, len(items), _WIDTH)]
 
 
 def flat(chunks: Chunks[T]) -> Iterator[T]:
@@ -49,10 +50,8 @@ def item_at(chunks: Chunks[T], index: int) -> T:
 def replaced(chunks: Chunks[T], index: int, item: T) -> Chunks[T]:
     """The same pieces with ``item`` at ``index``."""
     high, middle = index >> 2 * _BITS, index >> _BITS & _LOW
-    root = list(chunks)
-    branch = list(root[high])
-    leaf = list(branch[middle])
+    root = chunks.copy()
+    root[high] = branch = root[high].copy()
+    branch[middle] = leaf = branch[middle].copy()
     leaf[index & _LOW] = item
-    branch[middle] = tuple(leaf)
-    root[high] = tuple(branch)
-    return tuple(root)
+    return root

@@ -28,6 +28,7 @@ class Plan:
         dependency_count: how many must be done before a phase may start.
         order: indexes in execution order: level by level, by name within a level.
         rank: for each phase its position in ``order``.
+        total_weight: of all phases.
     """
 
     phases: tuple[Phase, ...]
@@ -37,6 +38,7 @@ class Plan:
     dependency_count: tuple[int, ...]
     order: tuple[int, ...]
     rank: tuple[int, ...]
+    total_weight: int
 
 
 def compile_graph(phases: Iterable[Phase]) -> Plan:
@@ -67,6 +69,7 @@ def compile_graph(phases: Iterable[Phase]) -> Plan:
         dependency_count=tuple(map(len, dependencies)),
         order=order,
         rank=_positions(order),
+        total_weight=sum(phase.weight for phase in phases),
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import KW_ONLY, dataclass, fields
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from milo_pipeline._chunks import Chunks, flat, split
 from milo_pipeline._lines import Lines, kept, lines_of
@@ -19,13 +19,26 @@ class PhaseLog:
     timestamp: float = 0.0
 
 
+KeptPhase: TypeAlias = tuple[
+    str, PhaseStatusName, float, float, str, int, Lines[PhaseLog], int, "Chunks[PhaseStatus]"
+]
+"""Name, status, when it began, elapsed, error, attempt, lines, how many were dropped, items."""
+
+
 class _Kept:
-    """Where lines and items are until somebody reads them: no fields, so nobody compares them."""
+    """What the reducer goes by: no field, so nobody compares it."""
 
-    __slots__ = ("_lines", "_pieces")
+    __slots__ = ("_kept",)
 
-    _lines: Lines[PhaseLog]
-    _pieces: Chunks[PhaseStatus]
+    _kept: KeptPhase
+
+    @property
+    def _lines(self) -> Lines[PhaseLog]:
+        return self._kept[6]
+
+    @property
+    def _pieces(self) -> Chunks[PhaseStatus]:
+        return self._kept[8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +68,26 @@ class PhaseStatus(_Kept):
 
     def __post_init__(self) -> None:
         logs, items = tuple(self.logs), tuple(self.items)
-        _set_logs(self, logs)
-        _set_lines(self, lines_of(logs))
-        _set_items(self, items)
-        _set_pieces(self, split(items))
+        _set["logs"](self, logs)
+        _set["items"](self, items)
+        plain = self.name, self.status, self.started_at, self.elapsed, self.error, self.attempt
+        _set_kept(self, (*plain, lines_of(logs), self.logs_dropped, split(items)))
 
     if not TYPE_CHECKING:  # a checker that sees __getattr__ would accept any attribute
 
         def __getattr__(self, name):
-            """Put ``logs`` or ``items`` together on first read; they are not set before."""
+            """Work the fields out on first read; called only for those that are not set."""
             if name == "logs":
-                logs = kept(self._lines)
-                _set_logs(self, logs)  # two threads at once store equal tuples
-                return logs
-            if name == "items":
-                items = tuple(flat(self._pieces))
-                _set_items(self, items)
-                return items
-            raise AttributeError(f"PhaseStatus has no attribute {name!r}")
+                _set["logs"](self, kept(self._kept[6]))  # two threads at once store equal values
+            elif name == "items":
+                _set["items"](self, tuple(flat(self._kept[8])))
+            elif name in _set:
+                for field, value in zip(_PLAIN, self._kept, strict=True):
+                    if field in _set:
+                        _set[field](self, value)
+            else:
+                raise AttributeError(f"PhaseStatus has no attribute {name!r}")
+            return object.__getattribute__(self, name)
 
     def __reduce__(self) -> tuple[Any, ...]:
         published = (
@@ -93,42 +108,23 @@ def _restored(
     return PhaseStatus(*published, items=items, logs_dropped=logs_dropped)
 
 
-# The slots' own setters: for the constructor of a frozen class, and for ``phase_status``,
-# because going through the constructor would be a third of the cost of an event.
+# The slots' own setters: for the constructor of a frozen class, and for ``phase_status``.
 _new = object.__new__
-_set_name = PhaseStatus.__dict__["name"].__set__
-_set_status = PhaseStatus.__dict__["status"].__set__
-_set_started_at = PhaseStatus.__dict__["started_at"].__set__
-_set_elapsed = PhaseStatus.__dict__["elapsed"].__set__
-_set_error = PhaseStatus.__dict__["error"].__set__
-_set_attempt = PhaseStatus.__dict__["attempt"].__set__
-_set_logs = PhaseStatus.__dict__["logs"].__set__
-_set_lines = _Kept.__dict__["_lines"].__set__
-_set_items = PhaseStatus.__dict__["items"].__set__
-_set_logs_dropped = PhaseStatus.__dict__["logs_dropped"].__set__
-_set_pieces = _Kept.__dict__["_pieces"].__set__
+_set_kept = _Kept.__dict__["_kept"].__set__
+_set: Final = {each.name: PhaseStatus.__dict__[each.name].__set__ for each in fields(PhaseStatus)}
+_PLAIN: Final = (
+    *("name", "status", "started_at", "elapsed", "error", "attempt"),
+    *("lines", "logs_dropped", "pieces"),
+)
+"""The names of what is kept; of lines and pieces the fields are made when they are read."""
 
 
-def phase_status(
-    name: str,
-    status: PhaseStatusName,
-    started_at: float,
-    elapsed: float,
-    error: str,
-    attempt: int,
-    lines: Lines[PhaseLog],
-    logs_dropped: int,
-    pieces: Chunks[PhaseStatus],
-) -> PhaseStatus:
-    """A ``PhaseStatus`` whose ``logs`` and ``items`` wait for their first reader."""
+def phase_status(kept: KeptPhase) -> PhaseStatus:
+    """A ``PhaseStatus`` whose fields wait for their first reader.
+
+    Most states are followed by another before anybody has looked at them, and setting the
+    fields is most of what making one costs.
+    """
     made = _new(PhaseStatus)
-    _set_name(made, name)
-    _set_status(made, status)
-    _set_started_at(made, started_at)
-    _set_elapsed(made, elapsed)
-    _set_error(made, error)
-    _set_attempt(made, attempt)
-    _set_lines(made, lines)
-    _set_logs_dropped(made, logs_dropped)
-    _set_pieces(made, pieces)
+    _set_kept(made, kept)
     return made

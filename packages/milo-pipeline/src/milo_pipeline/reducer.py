@@ -16,8 +16,8 @@ from milo_pipeline._chunks import Chunks, count, item_at, replaced, split
 from milo_pipeline._lines import line_count, with_line
 from milo_pipeline.errors import DefinitionError
 from milo_pipeline.graph import Plan
-from milo_pipeline.phase_status import PhaseLog, PhaseStatus, phase_status
-from milo_pipeline.state import PipelineState, Underway, advanced, members
+from milo_pipeline.phase_status import KeptPhase, PhaseLog, PhaseStatus, phase_status
+from milo_pipeline.state import KeptRun, PipelineState, Underway, members, pipeline_state
 from milo_pipeline.statuses import (
     CANCELLED,
     COMPLETED,
@@ -62,18 +62,20 @@ def make_reducer(plan: Plan, name: str) -> Reducer:
 
 
 class _PipelineReducer:
-    """The plan, and a table from action type to what it does; no state of its own."""
+    """The plan, and a table from action type to what it does; no state of its own.
+
+    It reads and makes what states keep (``KeptRun``, ``KeptPhase``); their fields are for others.
+    """
 
     def __init__(self, plan: Plan, name: str) -> None:
         self._plan = plan
         self._name = name
         self._index = plan.index
         self._weights = [phase.weight for phase in plan.phases]
-        self._total_weight = sum(self._weights)
         self._max_logs = [phase.max_logs for phase in plan.phases]
         self._pending = split(tuple(PhaseStatus(phase.name) for phase in plan.phases))
         self._fresh = self._run(status=PENDING, started_at=0.0)
-        self._changes: dict[str, Callable[[PipelineState, Facts], PipelineState]] = {
+        self._changes: dict[str, Callable[[KeptRun, Facts], PipelineState | None]] = {
             actions.PHASE_LOG: self._phase_logged,
             actions.PHASE_MAPPED: self._phase_mapped,
             actions.PHASE_ITEM: self._item_moved,
@@ -87,225 +89,181 @@ class _PipelineReducer:
             state = self._fresh
         to = _MOVES.get(action.type)
         if to is not None:
-            return self._phase_moved(state, _facts(action.payload), to)
-        change = self._changes.get(action.type)
-        return state if change is None else change(state, _facts(action.payload))
-
-    # One phase
-
-    def _phase_moved(
-        self, state: PipelineState, facts: Facts, to: PhaseStatusName
-    ) -> PipelineState:
-        """Any change of a phase's status; an ended phase changes no more."""
-        index = self._index.get(facts.get("name", ""))
-        if index is None:
-            return state
-        done = self._done_weight(state)
-        before = item_at(state._pieces, index)
-        if before.status in ENDED:
-            return state
-        at = _seconds(facts.get("at"), state)
-        after = _moved(before, to, facts, at)
-        pieces = replaced(state._pieces, index, after)
-        underway = _underway_with(state._underway, pieces, index, before.status, to)
-        if to in DONE:
-            done += self._weights[index]
-        if to == FAILED and state.status != FAILED:
-            return self._next(state, at, pieces, underway, done, FAILED, after.error)
-        return self._next(state, at, pieces, underway, done, state.status, state.error)
-
-    def _phase_logged(self, state: PipelineState, facts: Facts) -> PipelineState:
-        """One more line, also after the phase has ended; the oldest beyond ``max_logs`` go."""
-        index = self._index.get(facts.get("name", ""))
-        if index is None or self._max_logs[index] == 0:
-            return state
-        done = self._done_weight(state)
-        at = _seconds(facts.get("at", facts.get("timestamp")), state)
-        after = _logged(item_at(state._pieces, index), facts, at, self._max_logs[index])
-        pieces = replaced(state._pieces, index, after)
-        return self._next(state, at, pieces, state._underway, done, state.status, state.error)
-
-    def _phase_mapped(self, state: PipelineState, facts: Facts) -> PipelineState:
-        """A phase has learned its items: each gets a status."""
-        index = self._index.get(facts.get("name", ""))
-        if index is None or item_at(state._pieces, index).status in ENDED:
-            return state
-        before = item_at(state._pieces, index)
-        names = range(int(facts.get("count", 0)))
-        items = split(tuple(PhaseStatus(f"{before.name}[{i}]") for i in names))
-        return self._with_items(state, facts, index, items)
-
-    def _item_moved(self, state: PipelineState, facts: Facts) -> PipelineState:
-        """Any change of an item's status; an ended item changes no more."""
-        index = self._index.get(facts.get("name", ""))
-        number, to = facts.get("item"), facts.get("status", "")
-        if index is None or to not in _WORDS or not isinstance(number, int):
-            return state
-        items = item_at(state._pieces, index)._pieces
-        if not 0 <= number < count(items) or item_at(items, number).status in ENDED:
-            return state
-        at = _seconds(facts.get("at"), state)
-        after = _moved(item_at(items, number), to, facts, at)
-        return self._with_items(state, facts, index, replaced(items, number, after))
-
-    def _with_items(
-        self, state: PipelineState, facts: Facts, index: int, items: Chunks[PhaseStatus]
-    ) -> PipelineState:
-        done = self._done_weight(state)
-        at = _seconds(facts.get("at"), state)
-        pieces = replaced(state._pieces, index, _itemized(item_at(state._pieces, index), items))
-        return self._next(state, at, pieces, state._underway, done, state.status, state.error)
-
-    # The pipeline
-
-    def _started(self, state: PipelineState, facts: Facts) -> PipelineState:
-        """Begin, and begin afresh in a store where an earlier run has ended."""
-        return self._run(status=RUNNING, started_at=_seconds(facts.get("at"), state))
-
-    def _completed(self, state: PipelineState, facts: Facts) -> PipelineState:
-        done = self._done_weight(state)
-        at = _seconds(facts.get("at"), state)
-        status = state.status if state.status == FAILED else COMPLETED
-        return self._next(state, at, state._pieces, state._underway, done, status, state.error)
-
-    def _cancelled(self, state: PipelineState, facts: Facts) -> PipelineState:
-        """Fail the run and whatever has begun, unless it was completed before."""
-        if state.status == COMPLETED:
-            return state
-        done = self._done_weight(state)
-        at = _seconds(facts.get("at"), state)
-        pieces = state._pieces
-        for index in members(state._underway):
-            before = item_at(pieces, index)
-            if before.status in UNDERWAY:
-                after = _moved(before, FAILED, {"error": CANCELLED}, at)
-                pieces = replaced(pieces, index, after)
-        error = state.error if state.status == FAILED else CANCELLED
-        return self._next(state, at, pieces, None, done, FAILED, error)
-
-    # The next state
-
-    def _run(self, status: PipelineStatusName, started_at: float) -> PipelineState:
-        pieces = self._pending
-        return advanced(self._plan, self._name, pieces, None, 0, started_at, 0.0, 0.0, status, "")
-
-    def _next(
-        self,
-        state: PipelineState,
-        at: float,
-        pieces: Chunks[PhaseStatus],
-        underway: Underway,
-        done: int,
-        status: PipelineStatusName,
-        error: str,
-    ) -> PipelineState:
-        """``state`` with these changes, its clock put forward and its progress worked out."""
-        started_at, elapsed = state.started_at, state.elapsed
-        if state.status in (RUNNING, FAILED):
-            elapsed = max(elapsed, at - started_at)
-        elif state.status == PENDING and status != PENDING:  # it ends without having begun
-            started_at = at
-        if status == COMPLETED:
-            progress = 1.0
+            after = self._phase_moved(self._kept(state), _facts(action.payload), to)
         else:
-            progress = done / self._total_weight if self._total_weight else 0.0
-        return advanced(
-            self._plan,
-            self._name,
-            pieces,
-            underway,
-            done,
-            started_at,
-            elapsed,
-            progress,
-            status,
-            error,
-        )
+            change = self._changes.get(action.type)
+            if change is None:
+                return state
+            after = change(self._kept(state), _facts(action.payload))
+        return state if after is None else after
 
-    def _done_weight(self, state: PipelineState) -> int:
-        """Kept from event to event; worked out for a state that came from elsewhere."""
-        if state._plan is self._plan:
-            return state._done_weight
+    def _kept(self, state: PipelineState) -> KeptRun:
+        """What ``state`` keeps; the weight done is worked out if it comes from elsewhere."""
+        kept = state._kept
+        if kept[0] is self._plan:
+            return kept
         names = [phase.name for phase in state.phases]
         if names != [phase.name for phase in self._plan.phases]:
             raise DefinitionError(
                 f"the state of pipeline {state.name!r} does not have the phases of pipeline "
                 f"{self._name!r} in their order; begin with None or a state of this pipeline"
             )
-        return sum(
+        done = sum(
             weight
             for weight, phase in zip(self._weights, state.phases, strict=True)
             if phase.status in DONE
         )
+        return (self._plan, self._name, kept[2], kept[3], done, *kept[5:])
+
+    # One phase: the next state, or ``None`` if there is nothing to change
+
+    def _phase_moved(self, run: KeptRun, facts: Facts, to: PhaseStatusName) -> PipelineState | None:
+        """Any change of a phase's status; an ended phase changes no more."""
+        index = self._index.get(facts.get("name", ""))
+        if index is None:
+            return None
+        plan, name, pieces, underway, done, started_at, elapsed, status, error = run
+        before = item_at(pieces, index)._kept
+        if before[1] in ENDED:
+            return None
+        at = _seconds(facts.get("at"), run)
+        after = _moved(before, to, facts, at)
+        pieces = replaced(pieces, index, phase_status(after))
+        if to not in UNDERWAY or before[1] not in UNDERWAY:
+            underway = _underway_with(underway, pieces, index, to)
+        if to in DONE:
+            done += self._weights[index]
+        elif to == FAILED and status != FAILED:
+            started_at, elapsed = _time_of(run, at, ends=True)
+            return pipeline_state(
+                (plan, name, pieces, underway, done, started_at, elapsed, FAILED, after[4])
+            )
+        if status in (RUNNING, FAILED):
+            elapsed = max(elapsed, at - started_at)
+        return pipeline_state(
+            (plan, name, pieces, underway, done, started_at, elapsed, status, error)
+        )
+
+    def _phase_logged(self, run: KeptRun, facts: Facts) -> PipelineState | None:
+        """One more line, also after the phase has ended; the oldest beyond ``max_logs`` go."""
+        index = self._index.get(facts.get("name", ""))
+        if index is None or self._max_logs[index] == 0:
+            return None
+        at = _seconds(facts.get("at", facts.get("timestamp")), run)
+        after = _logged(item_at(run[2], index)._kept, facts, at, self._max_logs[index])
+        return _with_phase(run, index, after, at)
+
+    def _phase_mapped(self, run: KeptRun, facts: Facts) -> PipelineState | None:
+        """A phase has learned its items: each gets a status."""
+        index = self._index.get(facts.get("name", ""))
+        if index is None:
+            return None
+        before = item_at(run[2], index)._kept
+        if before[1] in ENDED:
+            return None
+        names = range(int(facts.get("count", 0)))
+        items = split(tuple(PhaseStatus(f"{before[0]}[{i}]") for i in names))
+        return _with_phase(run, index, (*before[:8], items), _seconds(facts.get("at"), run))
+
+    def _item_moved(self, run: KeptRun, facts: Facts) -> PipelineState | None:
+        """Any change of an item's status; an ended item changes no more."""
+        index = self._index.get(facts.get("name", ""))
+        number, to = facts.get("item"), facts.get("status", "")
+        if index is None or to not in _WORDS or not isinstance(number, int):
+            return None
+        phase = item_at(run[2], index)._kept
+        items = phase[8]
+        if not 0 <= number < count(items):
+            return None
+        before = item_at(items, number)._kept
+        if before[1] in ENDED:
+            return None
+        at = _seconds(facts.get("at"), run)
+        items = replaced(items, number, phase_status(_moved(before, to, facts, at)))
+        return _with_phase(run, index, (*phase[:8], items), at)
+
+    # The pipeline
+
+    def _started(self, run: KeptRun, facts: Facts) -> PipelineState:
+        """Begin, and begin afresh in a store where an earlier run has ended."""
+        return self._run(status=RUNNING, started_at=_seconds(facts.get("at"), run))
+
+    def _completed(self, run: KeptRun, facts: Facts) -> PipelineState:
+        status: PipelineStatusName = FAILED if run[7] == FAILED else COMPLETED
+        times = _time_of(run, _seconds(facts.get("at"), run), ends=True)
+        return pipeline_state((*run[:5], *times, status, run[8]))
+
+    def _cancelled(self, run: KeptRun, facts: Facts) -> PipelineState | None:
+        """Fail the run and whatever has begun, unless it was completed before."""
+        plan, name, pieces, underway, done, _, _, status, error = run
+        if status == COMPLETED:
+            return None
+        at = _seconds(facts.get("at"), run)
+        for index in members(underway):
+            before = item_at(pieces, index)._kept
+            if before[1] in UNDERWAY:
+                after = _moved(before, FAILED, {"error": CANCELLED}, at)
+                pieces = replaced(pieces, index, phase_status(after))
+        error = error if status == FAILED else CANCELLED
+        times = _time_of(run, at, ends=True)
+        return pipeline_state((plan, name, pieces, None, done, *times, FAILED, error))
+
+    def _run(self, status: PipelineStatusName, started_at: float) -> PipelineState:
+        return pipeline_state(
+            (self._plan, self._name, self._pending, None, 0, started_at, 0.0, status, "")
+        )
 
 
-def _moved(before: PhaseStatus, to: PhaseStatusName, facts: Facts, at: float) -> PhaseStatus:
+def _with_phase(run: KeptRun, index: int, phase: KeptPhase, at: float) -> PipelineState:
+    """``run`` at the time ``at``, one of its phases changed, whose status has not."""
+    pieces = replaced(run[2], index, phase_status(phase))
+    return pipeline_state((*run[:2], pieces, *run[3:5], *_time_of(run, at), *run[7:]))
+
+
+def _time_of(run: KeptRun, at: float, *, ends: bool = False) -> tuple[float, float]:
+    """When the run began and how long it has taken at the time ``at``, perhaps its end."""
+    started_at, elapsed, status = run[5:8]
+    if status in (RUNNING, FAILED):
+        return started_at, max(elapsed, at - started_at)
+    return (at if ends and status == PENDING else started_at), elapsed
+
+
+def _moved(before: KeptPhase, to: PhaseStatusName, facts: Facts, at: float) -> KeptPhase:
     """``before`` on its way to ``to``: begun at its first attempt, or now."""
-    attempt = before.attempt + 1 if to == RUNNING else before.attempt
-    if before.status == PENDING:
+    name, status, started_at, elapsed, _, attempt, lines, dropped, pieces = before
+    if to == RUNNING:
+        attempt += 1
+    if status == PENDING:
         started_at, elapsed = at, 0.0
     else:
-        started_at, elapsed = before.started_at, max(before.elapsed, at - before.started_at)
-    return phase_status(
-        before.name,
-        to,
-        started_at,
-        elapsed,
-        str(facts.get("error", "")),
-        facts.get("attempt", attempt),
-        before._lines,
-        before.logs_dropped,
-        before._pieces,
-    )
+        elapsed = max(elapsed, at - started_at)
+    error = facts.get("error", "")
+    if type(error) is not str:
+        error = str(error)
+    attempt = facts.get("attempt", attempt)
+    return name, to, started_at, elapsed, error, attempt, lines, dropped, pieces
 
 
-def _itemized(before: PhaseStatus, items: Chunks[PhaseStatus]) -> PhaseStatus:
-    """``before`` with these statuses of its items."""
-    return phase_status(
-        before.name,
-        before.status,
-        before.started_at,
-        before.elapsed,
-        before.error,
-        before.attempt,
-        before._lines,
-        before.logs_dropped,
-        items,
-    )
-
-
-def _logged(before: PhaseStatus, facts: Facts, at: float, max_logs: int) -> PhaseStatus:
+def _logged(before: KeptPhase, facts: Facts, at: float, max_logs: int) -> KeptPhase:
     """``before`` with one more line; the time it has taken grows while it runs."""
-    elapsed = before.elapsed
-    if before.status in UNDERWAY:
-        elapsed = max(elapsed, at - before.started_at)
+    name, status, started_at, elapsed, error, attempt, lines, dropped, pieces = before
+    if status in UNDERWAY:
+        elapsed = max(elapsed, at - started_at)
     line = PhaseLog(
         facts.get("line", ""), facts.get("stream", "stdout"), facts.get("timestamp", at)
     )
-    return phase_status(
-        before.name,
-        before.status,
-        before.started_at,
-        elapsed,
-        before.error,
-        before.attempt,
-        with_line(before._lines, line, max_logs),
-        before.logs_dropped + (line_count(before._lines) >= max_logs),
-        before._pieces,
-    )
+    dropped += line_count(lines) >= max_logs
+    lines = with_line(lines, line, max_logs)
+    return name, status, started_at, elapsed, error, attempt, lines, dropped, pieces
 
 
 def _underway_with(
-    underway: Underway,
-    pieces: Chunks[PhaseStatus],
-    index: int,
-    before: PhaseStatusName,
-    after: PhaseStatusName,
+    underway: Underway, pieces: Chunks[PhaseStatus], index: int, after: PhaseStatusName
 ) -> Underway:
-    """``underway`` once phase ``index`` has moved; its head still runs."""
+    """``underway`` once phase ``index`` has begun or ended; its head still runs."""
     if after in UNDERWAY:
-        return underway if before in UNDERWAY else (index, underway)
-    while underway is not None and item_at(pieces, underway[0]).status not in UNDERWAY:
+        return index, underway
+    while underway is not None and item_at(pieces, underway[0])._kept[1] not in UNDERWAY:
         underway = underway[1]
     return underway
 
@@ -321,12 +279,12 @@ def _facts(payload: Any) -> Facts:
     return {}
 
 
-def _seconds(given: object, state: PipelineState) -> float:
+def _seconds(given: object, run: KeptRun) -> float:
     """The time an action gives, or the latest one seen."""
     if type(given) is float:
         return given
     if given is None:
-        return state.started_at + state.elapsed
+        return run[5] + run[6]
     if isinstance(given, bool) or not isinstance(given, int | float):
         raise TypeError(f"'at' must be a time in monotonic seconds, not {given!r}")
     return float(given)

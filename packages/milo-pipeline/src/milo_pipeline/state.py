@@ -6,14 +6,14 @@ A state of 10,000 phases changes with every captured line, so it is held in piec
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Iterable, Iterator
+from dataclasses import KW_ONLY, dataclass, fields
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from milo_pipeline._chunks import Chunks, count, flat, item_at, split
 from milo_pipeline.graph import Plan
 from milo_pipeline.phase_status import PhaseStatus
-from milo_pipeline.statuses import PENDING, UNDERWAY, PipelineStatusName
+from milo_pipeline.statuses import COMPLETED, PENDING, UNDERWAY, PipelineStatusName
 
 Underway: TypeAlias = "tuple[int, Underway] | None"
 """A linked list of phases that have begun, the latest first.
@@ -23,15 +23,29 @@ dropped when they come to the top, so no event has to look for them.
 """
 
 
+KeptRun: TypeAlias = tuple[
+    Plan | None,
+    str,
+    Chunks[PhaseStatus],
+    Underway,
+    int,
+    float,
+    float,
+    PipelineStatusName,
+    str,
+]
+"""Plan, name, phases, those underway, weight done, when it began, elapsed, status, error.
+
+The plan is the one whose weights are done; ``None`` before a reducer has seen the state.
+"""
+
+
 class _Kept:
-    """What the reducer keeps beside the published fields: no field, so nobody compares it."""
+    """What the reducer goes by: no field, so nobody compares it."""
 
-    __slots__ = ("_done_weight", "_pieces", "_plan", "_underway")
+    __slots__ = ("_kept",)
 
-    _pieces: Chunks[PhaseStatus]
-    _underway: Underway
-    _plan: Plan | None  # whose weights the next is a sum of; None before a reducer has seen it
-    _done_weight: int
+    _kept: KeptRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +74,25 @@ class PipelineState(_Kept):
 
     def __post_init__(self) -> None:
         phases = tuple(self.phases)
-        _set_phases(self, phases)
-        _set_pieces(self, split(phases))
-        _set_underway(self, stack_of(_by_start(phases)))
-        _set_plan(self, None)
+        _set["phases"](self, phases)
+        underway = stack_of(_by_start(phases))
+        times = self.started_at, self.elapsed
+        kept = (None, self.name, split(phases), underway, 0, *times, self.status, self.error)
+        _set_kept(self, kept)
 
     if not TYPE_CHECKING:  # a checker that sees __getattr__ would accept any attribute
 
         def __getattr__(self, name):
-            """Put ``phases`` together on first read; called only for attributes not set."""
-            if name != "phases":
+            """Work the fields out on first read; called only for those that are not set."""
+            if name == "phases":
+                phases = tuple(flat(self._kept[2]))
+                _set["phases"](self, phases)  # two threads at once store equal values
+            elif name in _set:
+                for field, value in _fields_of(self._kept):
+                    _set[field](self, value)
+            else:
                 raise AttributeError(f"PipelineState has no attribute {name!r}")
-            phases = tuple(flat(self._pieces))
-            _set_phases(self, phases)  # two threads at once store equal tuples
-            return phases
+            return object.__getattribute__(self, name)
 
     def __reduce__(self) -> tuple[Any, ...]:
         published = (
@@ -85,59 +104,42 @@ class PipelineState(_Kept):
             self.progress,
             self.status,
         )
-        return _restored, (published, self.error, members(self._underway))
+        return _restored, (published, self.error, members(self._kept[3]))
 
     def _phase_count(self) -> int:
-        return count(self._pieces)
+        return count(self._kept[2])
 
     def _phase_at(self, index: int) -> PhaseStatus:
         """What ``phases[index]`` is, without putting ``phases`` together."""
-        return item_at(self._pieces, index)
+        return item_at(self._kept[2], index)
 
 
-# The slots' own setters: for the constructor of a frozen class, and for ``advanced``, where
-# going through the constructor or ``object.__setattr__`` would be half the cost of an event.
+# The slots' own setters: for the constructor of a frozen class, and for ``pipeline_state``.
 _new = object.__new__
-_set_name = PipelineState.__dict__["name"].__set__
-_set_phases = PipelineState.__dict__["phases"].__set__
-_set_current_phase = PipelineState.__dict__["current_phase"].__set__
-_set_started_at = PipelineState.__dict__["started_at"].__set__
-_set_elapsed = PipelineState.__dict__["elapsed"].__set__
-_set_progress = PipelineState.__dict__["progress"].__set__
-_set_status = PipelineState.__dict__["status"].__set__
-_set_error = PipelineState.__dict__["error"].__set__
-_set_pieces = _Kept.__dict__["_pieces"].__set__
-_set_underway = _Kept.__dict__["_underway"].__set__
-_set_plan = _Kept.__dict__["_plan"].__set__
-_set_done_weight = _Kept.__dict__["_done_weight"].__set__
+_set_kept = _Kept.__dict__["_kept"].__set__
+_set: Final = {
+    each.name: PipelineState.__dict__[each.name].__set__ for each in fields(PipelineState)
+}
 
 
-def advanced(
-    plan: Plan,
-    name: str,
-    pieces: Chunks[PhaseStatus],
-    underway: Underway,
-    done_weight: int,
-    started_at: float,
-    elapsed: float,
-    progress: float,
-    status: PipelineStatusName,
-    error: str,
-) -> PipelineState:
-    """A state from what the reducer keeps; ``phases`` waits for its first reader."""
+def pipeline_state(kept: KeptRun) -> PipelineState:
+    """A state whose fields wait for their first reader (as those of ``phase_status``)."""
     state = _new(PipelineState)
-    _set_name(state, name)
-    _set_current_phase(state, "" if underway is None else item_at(pieces, underway[0]).name)
-    _set_started_at(state, started_at)
-    _set_elapsed(state, elapsed)
-    _set_progress(state, progress)
-    _set_status(state, status)
-    _set_error(state, error)
-    _set_pieces(state, pieces)
-    _set_underway(state, underway)
-    _set_plan(state, plan)
-    _set_done_weight(state, done_weight)
+    _set_kept(state, kept)
     return state
+
+
+def _fields_of(kept: KeptRun) -> Iterator[tuple[str, Any]]:
+    """The fields but for ``phases``, each with its value."""
+    plan, name, pieces, underway, done, started_at, elapsed, status, error = kept
+    total = 0 if plan is None else plan.total_weight
+    yield "name", name
+    yield "current_phase", "" if underway is None else item_at(pieces, underway[0]).name
+    yield "started_at", started_at
+    yield "elapsed", elapsed
+    yield "progress", 1.0 if status == COMPLETED else done / total if total else 0.0
+    yield "status", status
+    yield "error", error
 
 
 def stack_of(indexes: Iterable[int]) -> Underway:
@@ -165,5 +167,6 @@ def _by_start(phases: tuple[PhaseStatus, ...]) -> list[int]:
 def _restored(published: tuple[Any, ...], error: str, underway: list[int]) -> PipelineState:
     """A pickled or copied state; which of two phases began last does not show in their times."""
     state = PipelineState(*published, error=error)
-    _set_underway(state, stack_of(underway))
+    plan, name, pieces, _, *others = state._kept
+    _set_kept(state, (plan, name, pieces, stack_of(underway), *others))
     return state
