@@ -1,4 +1,4 @@
-"""A long tuple in pieces: replacing one of 10,000 items copies three short lists, not one long tuple.
+"""A long tuple in pieces: replacing one of 10,000 items copies three short lists, not all of it.
 
 Items sit in leaves of 32, leaves in branches of 32, branches in one root: ``root[i][j][k]``.
 Old versions stay whole and share every piece that did not change, which is what an
