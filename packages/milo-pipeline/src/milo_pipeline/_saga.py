@@ -1,6 +1,6 @@
 """The saga that a pipeline becomes. From the whole to the part:
 
-    run → lanes → run_phase → outcome → (each item →) attempt
+    run → lanes → run_phase → (each item →) attempt
 
 A sequential phase is a part of the run's own saga. Parallel ones are run by *lanes*, forked
 sagas that go on with the next phase when one has ended, so that most phases cost no saga of
@@ -173,13 +173,21 @@ class Run:
             return
         try:
             try:
-                settled = execution.settled_before(index)
-                outcome = settled or (yield from self._outcome_of(phase, scope))
-                if outcome is None:
-                    return  # something has failed since it was its turn
+                settled = outcome = execution.settled_before(index)
+                if outcome is None and phase.when is not None:
+                    outcome = yield from self._ask_whether(phase)
+                if outcome is None and phase.cache is not None:
+                    outcome = yield from self._look_up(phase)
+                if outcome is None and not execution.stopped:
+                    if phase.map_over is None:
+                        outcome = yield from self._attempt(phase, scope, Report(phase), {})
+                    else:
+                        outcome = yield from self._run_items(phase, phase.map_over)
             except SagaCancelled:
                 yield Put(phase_failed(phase.name, CANCELLED, _now()))
                 raise
+            if outcome is None:
+                return  # something has failed since it was its turn
             execution.note(index, outcome)  # now, for a cancellation may come with the Put
             if self._memory is not None and settled is None:
                 yield Call(self._memory.keep, (phase, outcome))
@@ -187,17 +195,6 @@ class Run:
         except Exception as fault:  # not the handler's: the store has refused an action
             execution.note(index, Failed(fault))
             yield Put(phase_failed(phase.name, message_of(fault), _now()))
-
-    def _outcome_of(self, phase: Phase, scope: SagaContext) -> Generator[Any, Any, Outcome | None]:
-        """What comes of a phase that is to run; ``None`` if it was stopped before it began."""
-        outcome: Outcome | None = None
-        if phase.when is not None:
-            outcome = yield from self._ask_whether(phase)
-        if outcome is None and phase.cache is not None:
-            outcome = yield from self._look_up(phase)
-        if outcome is not None:
-            return outcome
-        return None if self.execution.stopped else (yield from self._work(phase, scope))
 
     def _ask_whether(self, phase: Phase) -> Generator[Any, Any, Outcome | None]:
         """What comes of a phase whose condition keeps it from running; ``None`` if it runs."""
@@ -220,17 +217,15 @@ class Run:
         known: Outcome | None = found
         return known
 
-    def _work(self, phase: Phase, scope: SagaContext) -> Generator[Any, Any, Outcome]:
-        """What comes of a phase: of its one handler call, or of one for each of its items."""
-        if phase.map_over is None:
-            return (yield from self._attempt_until_settled(phase, scope, Report(phase), {}))
-        found = self.execution.results.get(phase.map_over)
+    def _run_items(self, phase: Phase, map_over: str) -> Generator[Any, Any, Outcome]:
+        """What comes of a phase whose handler is called for each item of a list."""
+        found = self.execution.results.get(map_over)
         yield Put(phase_start(phase.name, 1, _now()))
         try:
             items = [] if found is None else list(found)
         except TypeError:
             return Failed(
-                PipelineError(f"map_over: {phase.map_over!r} gave {found!r:.100}, which is no list")
+                PipelineError(f"map_over: {map_over!r} gave {found!r:.100}, which is no list")
             )
         yield Put(phase_mapped(phase.name, len(items), _now()))
         work = Mapped(len(items))
@@ -245,16 +240,17 @@ class Run:
             return
         report, given = ItemReport(phase, number), {"item": item}
         try:
-            outcome = yield from self._attempt_until_settled(phase, scope, report, given)
+            outcome = yield from self._attempt(phase, scope, report, given)
         except SagaCancelled:
             yield Put(report.cancelled())
             raise
         work.note(number, outcome)
         yield Put(report.ended(outcome))
 
-    def _attempt_until_settled(
+    def _attempt(
         self, phase: Phase, scope: SagaContext, report: Report, given: dict[str, Any]
     ) -> Generator[Any, Any, Outcome]:
+        """What comes of a handler that is called until it returns, or its policy has enough."""
         policy, attempt = phase.policy, 1
         error: Exception
         while True:

@@ -128,3 +128,12 @@ def phase_status(kept: KeptPhase) -> PhaseStatus:
     made = _new(PhaseStatus)
     _set_kept(made, kept)
     return made
+
+
+_NO_LINES: Final[Lines[PhaseLog]] = lines_of(())
+_NO_ITEMS: Final[Chunks[PhaseStatus]] = split(())
+
+
+def pending(name: str) -> PhaseStatus:
+    """The status of a phase, or item, that has not begun."""
+    return phase_status((name, PENDING, 0.0, 0.0, "", 0, _NO_LINES, 0, _NO_ITEMS))

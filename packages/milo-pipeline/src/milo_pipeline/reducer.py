@@ -16,7 +16,7 @@ from milo_pipeline._chunks import Chunks, count, item_at, replaced, split
 from milo_pipeline._lines import line_count, with_line
 from milo_pipeline.errors import DefinitionError
 from milo_pipeline.graph import Plan
-from milo_pipeline.phase_status import KeptPhase, PhaseLog, PhaseStatus, phase_status
+from milo_pipeline.phase_status import KeptPhase, PhaseLog, PhaseStatus, pending, phase_status
 from milo_pipeline.state import KeptRun, PipelineState, Underway, members, pipeline_state
 from milo_pipeline.statuses import (
     CANCELLED,
@@ -73,7 +73,7 @@ class _PipelineReducer:
         self._index = plan.index
         self._weights = [phase.weight for phase in plan.phases]
         self._max_logs = [phase.max_logs for phase in plan.phases]
-        self._pending = split(tuple(PhaseStatus(phase.name) for phase in plan.phases))
+        self._pending = split(tuple(pending(phase.name) for phase in plan.phases))
         self._fresh = self._run(status=PENDING, started_at=0.0)
         self._changes: dict[str, Callable[[KeptRun, Facts], PipelineState | None]] = {
             actions.PHASE_LOG: self._phase_logged,
@@ -162,7 +162,7 @@ class _PipelineReducer:
         if before[1] in ENDED:
             return None
         names = range(int(facts.get("count", 0)))
-        items = split(tuple(PhaseStatus(f"{before[0]}[{i}]") for i in names))
+        items = split(tuple(pending(f"{before[0]}[{i}]") for i in names))
         return _with_phase(run, index, (*before[:8], items), _seconds(facts.get("at"), run))
 
     def _item_moved(self, run: KeptRun, facts: Facts) -> PipelineState | None:
