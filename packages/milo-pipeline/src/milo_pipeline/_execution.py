@@ -134,18 +134,14 @@ class Execution:
             self._lanes_coming += 1
             lanes = self._claim()
             following = self._from_line(scope)
-            doomed = self._to_cancel()
-        for each in doomed:
-            each.cancel_tree()
+        self._cancel_others()
         return following, lanes
 
     def end(self, index: int) -> None:
         """Phase ``index`` has ended, and whoever ran it does not take another."""
         with self:
             self._settle(index)
-            doomed = self._to_cancel()
-        for each in doomed:
-            each.cancel_tree()
+        self._cancel_others()
 
     def stop(self) -> None:
         """Nothing begins any more; what has begun comes to its end."""
@@ -165,6 +161,14 @@ class Execution:
         if isinstance(outcome, Failed):
             with self:
                 self._fail()
+
+    def _cancel_others(self) -> None:
+        """Let a failure take along what runs; whoever hears of it, hears it without the lock."""
+        if self.failed and self._fail_fast:
+            with self:
+                doomed = list(self._running.values())
+            for each in doomed:
+                each.cancel_tree()
 
     # Under the lock, which a ``with`` of the execution takes
 
@@ -235,7 +239,3 @@ class Execution:
     def _stop(self) -> None:
         self.stopped = True
         self._line.clear()
-
-    def _to_cancel(self) -> list[SagaContext]:
-        """Whom a failure takes along."""
-        return list(self._running.values()) if self.failed and self._fail_fast else []

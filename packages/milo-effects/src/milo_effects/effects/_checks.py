@@ -14,7 +14,9 @@ def check_call(effect: object, fn: object, args: object) -> None:
             f"{type(effect).__name__} takes a function and its arguments apart, was given "
             f"{fn!r:.200}; write {type(effect).__name__}(fn, (arg, ...), {{...}})"
         )
-    if isinstance(args, str | bytes) or not hasattr(args, "__iter__"):
+    if type(args) is tuple:  # as nearly always
+        return
+    if isinstance(args, (str, bytes)) or not hasattr(args, "__iter__"):
         raise TypeError(
             f"{type(effect).__name__}(args=...) takes a tuple, was given {args!r:.200}; "
             "write (arg,) for a single argument"
@@ -22,7 +24,7 @@ def check_call(effect: object, fn: object, args: object) -> None:
 
 
 def check_seconds(effect: object, name: str, value: object) -> None:
-    if not isinstance(value, int | float) or not value >= 0:
+    if not isinstance(value, (int, float)) or not value >= 0:
         raise ValueError(
             f"{type(effect).__name__}({name}=...) takes seconds of 0 or more, was given {value!r}"
         )
@@ -45,7 +47,7 @@ def check_factory(effect: object, saga: object) -> None:
 
 
 def check_fraction(effect: object, name: str, value: object) -> None:
-    if not isinstance(value, int | float) or not 0 <= value <= 1:
+    if not isinstance(value, (int, float)) or not 0 <= value <= 1:
         raise ValueError(
             f"{type(effect).__name__}({name}=...) takes a fraction from 0 to 1, was given {value!r}"
         )
