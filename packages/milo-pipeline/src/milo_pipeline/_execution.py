@@ -144,9 +144,13 @@ class Execution:
         self._cancel_others()
 
     def stop(self) -> None:
-        """Nothing begins any more; what has begun comes to its end."""
+        """Nothing begins any more; what lanes have begun comes to its end.
+
+        Called by the run's own saga, which has no phase underway.
+        """
         with self:
             self._stop()
+            self.alone = None
 
     @property
     def is_underway(self) -> bool:
