@@ -1,5 +1,7 @@
 """What each action of a run does to its state."""
 
+import pickle
+
 import pytest
 
 from milo_core import Action
@@ -282,6 +284,21 @@ def test_a_line_carries_stream_and_time():
     )
     assert phase(state, "a").logs == (PhaseLog("late", "stderr", 1.5),)
     assert phase(state, "a").elapsed == 0.0
+
+
+def test_where_a_result_came_from_is_kept():
+    """With the phase's later lines, in a copy, and not for a phase whose handler ran."""
+    pipeline = pipeline_of("a", "b")
+    state = after(
+        pipeline,
+        actions.pipeline_start(0.0),
+        actions.phase_complete("a", 1, 0.0, "cache"),
+        actions.phase_log("a", "late", "stdout", 0.1),
+        actions.phase_start("b", 1, 0.0),
+        actions.phase_complete("b", 1, 1.0),
+    )
+    assert [each.source for each in state.phases] == ["cache", ""]
+    assert [each.source for each in pickle.loads(pickle.dumps(state)).phases] == ["cache", ""]
 
 
 def test_all_zero_weights_are_done_at_the_end():

@@ -30,6 +30,7 @@ def by_hand(state):
             *(p.name, p.status, p.started_at, p.elapsed, p.error, p.attempt, p.logs),
             items=p.items,
             logs_dropped=p.logs_dropped,
+            source=p.source,
         )
         for p in state.phases
     )

@@ -20,9 +20,19 @@ class PhaseLog:
 
 
 KeptPhase: TypeAlias = tuple[
-    str, PhaseStatusName, float, float, str, int, Lines[PhaseLog], int, "Chunks[PhaseStatus]"
+    str,
+    PhaseStatusName,
+    float,
+    float,
+    str,
+    int,
+    Lines[PhaseLog],
+    int,
+    "Chunks[PhaseStatus]",
+    str,
 ]
-"""Name, status, when it began, elapsed, error, attempt, lines, how many were dropped, items."""
+"""Name, status, when it began, elapsed, error, attempt, lines, how many were dropped, items,
+and where its result came from."""
 
 
 class _Kept:
@@ -53,6 +63,9 @@ class PhaseStatus(_Kept):
 
     ``items`` are the statuses of a phase with ``map_over``, one for each item, in their
     order, named ``render[0]`` and so on. Their logs are those of the phase.
+
+    ``source`` says where the result of a completed phase came from if not from its handler:
+    ``"cache"``, ``"checkpoint"``, or another word of whoever had it.
     """
 
     name: str
@@ -65,13 +78,14 @@ class PhaseStatus(_Kept):
     _: KW_ONLY
     items: tuple[PhaseStatus, ...] = ()
     logs_dropped: int = 0
+    source: str = ""
 
     def __post_init__(self) -> None:
         logs, items = tuple(self.logs), tuple(self.items)
         _set["logs"](self, logs)
         _set["items"](self, items)
         plain = self.name, self.status, self.started_at, self.elapsed, self.error, self.attempt
-        _set_kept(self, (*plain, lines_of(logs), self.logs_dropped, split(items)))
+        _set_kept(self, (*plain, lines_of(logs), self.logs_dropped, split(items), self.source))
 
     if not TYPE_CHECKING:  # a checker that sees __getattr__ would accept any attribute
 
@@ -99,13 +113,13 @@ class PhaseStatus(_Kept):
             self.attempt,
             self.logs,
         )
-        return _restored, (published, self.items, self.logs_dropped)
+        return _restored, (published, self.items, self.logs_dropped, self.source)
 
 
 def _restored(
-    published: tuple[Any, ...], items: tuple[PhaseStatus, ...], logs_dropped: int
+    published: tuple[Any, ...], items: tuple[PhaseStatus, ...], logs_dropped: int, source: str
 ) -> PhaseStatus:
-    return PhaseStatus(*published, items=items, logs_dropped=logs_dropped)
+    return PhaseStatus(*published, items=items, logs_dropped=logs_dropped, source=source)
 
 
 # The slots' own setters: for the constructor of a frozen class, and for ``phase_status``.
@@ -114,7 +128,7 @@ _set_kept = _Kept.__dict__["_kept"].__set__
 _set: Final = {each.name: PhaseStatus.__dict__[each.name].__set__ for each in fields(PhaseStatus)}
 _PLAIN: Final = (
     *("name", "status", "started_at", "elapsed", "error", "attempt"),
-    *("lines", "logs_dropped", "pieces"),
+    *("lines", "logs_dropped", "pieces", "source"),
 )
 """The names of what is kept; of lines and pieces the fields are made when they are read."""
 
@@ -136,4 +150,4 @@ _NO_ITEMS: Final[Chunks[PhaseStatus]] = split(())
 
 def pending(name: str) -> PhaseStatus:
     """The status of a phase, or item, that has not begun."""
-    return phase_status((name, PENDING, 0.0, 0.0, "", 0, _NO_LINES, 0, _NO_ITEMS))
+    return phase_status((name, PENDING, 0.0, 0.0, "", 0, _NO_LINES, 0, _NO_ITEMS, ""))

@@ -163,7 +163,7 @@ class _PipelineReducer:
             return None
         names = range(int(facts.get("count", 0)))
         items = split(tuple(pending(f"{before[0]}[{i}]") for i in names))
-        return _with_phase(run, index, (*before[:8], items), _seconds(facts.get("at"), run))
+        return _with_phase(run, index, (*before[:8], items, before[9]), _seconds(facts.get("at"), run))
 
     def _item_moved(self, run: KeptRun, facts: Facts) -> PipelineState | None:
         """Any change of an item's status; an ended item changes no more."""
@@ -180,7 +180,7 @@ class _PipelineReducer:
             return None
         at = _seconds(facts.get("at"), run)
         items = replaced(items, number, phase_status(_moved(before, to, facts, at)))
-        return _with_phase(run, index, (*phase[:8], items), at)
+        return _with_phase(run, index, (*phase[:8], items, phase[9]), at)
 
     # The pipeline
 
@@ -230,7 +230,7 @@ def _time_of(run: KeptRun, at: float, *, ends: bool = False) -> tuple[float, flo
 
 def _moved(before: KeptPhase, to: PhaseStatusName, facts: Facts, at: float) -> KeptPhase:
     """``before`` on its way to ``to``: begun at its first attempt, or now."""
-    name, status, started_at, elapsed, _, attempt, lines, dropped, pieces = before
+    name, status, started_at, elapsed, _, attempt, lines, dropped, pieces, _ = before
     if to == RUNNING:
         attempt += 1
     if status == PENDING:
@@ -241,12 +241,15 @@ def _moved(before: KeptPhase, to: PhaseStatusName, facts: Facts, at: float) -> K
     if type(error) is not str:
         error = str(error)
     attempt = facts.get("attempt", attempt)
-    return name, to, started_at, elapsed, error, attempt, lines, dropped, pieces
+    source = facts.get("source", "")
+    if type(source) is not str:
+        source = str(source)
+    return name, to, started_at, elapsed, error, attempt, lines, dropped, pieces, source
 
 
 def _logged(before: KeptPhase, facts: Facts, at: float, max_logs: int) -> KeptPhase:
     """``before`` with one more line; the time it has taken grows while it runs."""
-    name, status, started_at, elapsed, error, attempt, lines, dropped, pieces = before
+    name, status, started_at, elapsed, error, attempt, lines, dropped, pieces, source = before
     if status in UNDERWAY:
         elapsed = max(elapsed, at - started_at)
     line = PhaseLog(
@@ -254,7 +257,7 @@ def _logged(before: KeptPhase, facts: Facts, at: float, max_logs: int) -> KeptPh
     )
     dropped += line_count(lines) >= max_logs
     lines = with_line(lines, line, max_logs)
-    return name, status, started_at, elapsed, error, attempt, lines, dropped, pieces
+    return name, status, started_at, elapsed, error, attempt, lines, dropped, pieces, source
 
 
 def _underway_with(
