@@ -48,4 +48,23 @@ FAILED = (
 
 CANCELLED = (*COMPLETED[:4], actions.pipeline_cancelled(103.0))
 
+PAGES = Pipeline("pages", phase("list"), phase("render", "list", map_over="list"))
+
+
+def mapped(count, *moves):
+    """``render`` has ``count`` items; a move is the item's number, its status, its error."""
+    return (
+        actions.pipeline_start(100.0),
+        actions.phase_complete("list", None, 100.0, "cache"),
+        actions.phase_start("render", 1, 100.0),
+        actions.phase_mapped("render", count, 100.0),
+        *(
+            actions.phase_item(
+                "render", number, status, 100.5, **({"error": error} if error else {"attempt": 1})
+            )
+            for number, status, error in moves
+        ),
+    )
+
+
 UNRELATED = Action("SOMETHING ELSE", {"name": "parse"})

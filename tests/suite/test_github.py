@@ -6,7 +6,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from suite_stories import CANCELLED, COMPLETED, FAILED, SITE, last_state, phase, told
+from suite_stories import CANCELLED, COMPLETED, FAILED, PAGES, SITE, last_state, mapped, phase, told
 
 from milo._cli.github import GitHubDisplay, is_github_actions
 from milo._cli.outcome import Outcome
@@ -89,6 +89,32 @@ def test_a_failed_phase_is_an_error():
         "site failed in 1.00 s: write: disk full",
         "never began: health (blocked by write)",
     ]
+
+
+def test_failed_items_stand_in_the_group_of_their_phase():
+    """The others are only counted, and a result of an earlier run has no group."""
+    moves = (0, "running", ""), (0, "completed", ""), (1, "failed", "##[error]bad\n::error::x")
+    ended = actions.phase_failed("render", "item 1: bad", 101.0)
+    assert lines_of((*mapped(3, *moves), ended), pipeline=PAGES)[1:] == [
+        "list  completed from cache",
+        "::group::render",
+        "::stop-commands::T",
+        "3 items",
+        "item 1 failed: ## [error]bad ::error::x",
+        "::T::",
+        "::endgroup::",
+        "render  failed: item 1: bad (1 of 3 items done, 1 failed)",
+        "::error title=render failed::item 1: bad",
+    ]
+
+
+def test_items_that_go_on_when_their_phase_has_ended_are_told():
+    """Behind its group, and harmless."""
+    ended = actions.phase_failed("render", "item 1: bad", 101.0)
+    late = [actions.phase_item("render", n, "failed", 101.5, error="::error::x") for n in (0, 1)]
+    *_, first, second = lines_of((*mapped(3), ended, *late), pipeline=PAGES)
+    assert first == "render  item 0 failed: ::error::x"
+    assert second == "render  item 1 failed: ::error::x"
 
 
 def test_phases_side_by_side_do_not_mix():

@@ -5,22 +5,32 @@ import json
 import re
 from pathlib import Path
 
-from suite_stories import CANCELLED, COMPLETED, FAILED, SITE, UNRELATED, last_state, told
+from suite_stories import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    PAGES,
+    SITE,
+    UNRELATED,
+    last_state,
+    mapped,
+    told,
+)
 
 from milo._cli.events import KINDS
 from milo._cli.json_lines import KEYS, JsonDisplay
 from milo._cli.outcome import Outcome
 from milo._cli.streams import LineWriter
-from milo_pipeline import pipeline_to_timeline
+from milo_pipeline import actions, pipeline_to_timeline
 
 README = Path(__file__).parents[2] / "packages/milo-suite/README.md"
 
 
-def objects_of(happened, outcome=None):
+def objects_of(happened, outcome=None, pipeline=SITE):
     stream = io.StringIO()
     display = JsonDisplay(LineWriter(stream))
     with display.showing():
-        for action, state in told(SITE, *happened):
+        for action, state in told(pipeline, *happened):
             display.on_event(action, state)
     if outcome is not None:
         display.close(outcome)
@@ -40,7 +50,7 @@ def test_a_run_is_told_object_by_object():
         {"event": "phase_started", "at": 0.0, "phase": "parse", "attempt": 1},
         log(0.1, "stdout", "3 pages"),
         log(0.2, "stderr", "\x1b[31mold\x1b[0m syntax"),
-        {"event": "phase_completed", "at": 0.5, "phase": "parse", "attempt": 1, "elapsed": 0.5},
+        completed(0.5, "parse", 1, 0.5),
         {"event": "phase_started", "at": 0.5, "phase": "write", "attempt": 1},
         {
             "event": "phase_retrying",
@@ -51,7 +61,7 @@ def test_a_run_is_told_object_by_object():
             "error": "disk busy",
         },
         {"event": "phase_started", "at": 1.5, "phase": "write", "attempt": 2},
-        {"event": "phase_completed", "at": 2.0, "phase": "write", "attempt": 2, "elapsed": 1.5},
+        completed(2.0, "write", 2, 1.5),
         {"event": "phase_started", "at": 2.0, "phase": "health", "attempt": 1},
         {
             "event": "phase_skipped",
@@ -65,8 +75,35 @@ def test_a_run_is_told_object_by_object():
     ]
 
 
+def completed(at, name, attempt, elapsed, source=""):
+    facts = {"phase": name, "attempt": attempt, "elapsed": elapsed, "source": source}
+    return {"event": "phase_completed", "at": at, **facts}
+
+
 def log(at, stream, line):
     return {"event": "phase_log", "at": at, "phase": "parse", "stream": stream, "line": line}
+
+
+def test_items_are_told():
+    """How many a phase has, and every move of each with its own attempt; and a source."""
+    moves = (0, "running", ""), (0, "retrying", "busy"), (0, "completed", "")
+    _, cached, _, how_many, *items = objects_of(mapped(2, *moves), pipeline=PAGES)
+    assert cached == completed(0.0, "list", 1, 0.0, "cache")
+    assert how_many == {"event": "phase_mapped", "at": 0.0, "phase": "render", "count": 2}
+    of_item = {"event": "phase_item", "at": 0.5, "phase": "render", "item": 0, "attempt": 1}
+    assert items == [{**of_item, "status": status, "error": error} for _, status, error in moves]
+
+
+def test_an_item_counts_its_own_attempts():
+    """What is told of one without a number has the number of its latest attempt."""
+    again = (
+        actions.phase_item("render", 1, "running", 101.0, attempt=2),
+        actions.phase_item("render", 1, "completed", 102.0),
+        actions.phase_item("render", 0, "completed", 102.0),
+    )
+    happened = (*mapped(2, (0, "running", ""), (1, "running", "")), *again)
+    items = objects_of(happened, pipeline=PAGES)[-3:]
+    assert [item["attempt"] for item in items] == [2, 2, 1]
 
 
 def test_the_result_comes_last():

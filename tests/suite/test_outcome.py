@@ -18,6 +18,15 @@ def test_completed():
     assert outcome.exit_code == 0
 
 
+def test_results_of_earlier_runs_are_counted():
+    """By the source that each supplier has given."""
+    happened = [actions.pipeline_start(0.0)]
+    sources = ["cache", "a\nfriend", "cache", *[""] * 9]
+    happened += [actions.phase_complete(f"p{i}", 1, 0.5, each) for i, each in enumerate(sources)]
+    (line,) = closing_lines(Outcome(last_state(FAN, *happened, actions.pipeline_complete(0.5))))
+    assert line == "fan completed in 0.50 s (12 phases, 2 from cache, 1 from a friend)"
+
+
 def test_many_skipped_phases_are_a_list():
     """One line each, up to a limit, and how many more there are."""
     happened = [actions.pipeline_start(0.0)]

@@ -3,7 +3,7 @@
 import io
 
 from rich.console import Console
-from suite_stories import COMPLETED, FAILED, SITE, last_state, phase
+from suite_stories import COMPLETED, FAILED, PAGES, SITE, last_state, mapped, phase
 
 from milo._cli.progress import most_interesting, progress_picture
 from milo._cli.symbols import ASCII, UNICODE
@@ -55,6 +55,62 @@ def test_nothing_in_the_data_is_markup_or_control():
     assert first.startswith("● parse  0.40 s [bold red]x[/] [/nonsense] :smile: yyy")
     assert first.endswith("…")
     assert len(first) <= 60
+
+
+def test_a_result_of_an_earlier_run_shows_its_source():
+    """Instead of a time."""
+    assert drawn(last_state(PAGES, *mapped(1)))[0] == "✓ list   from cache"
+
+
+def test_items_that_run_or_failed_have_rows():
+    """Failed ones first, below their phase, which says how many of all are done."""
+    moves = [(n, "completed", "") for n in range(3)]
+    moves += [
+        (3, "running", ""),
+        (4, "skipped", "no"),
+        (5, "retrying", "busy"),
+        (6, "failed", "bad"),
+    ]
+    lines = drawn(last_state(PAGES, *mapped(40, *moves)))
+    assert lines[1:5] == [
+        "● render 1.25 s, 4/40",
+        "  ✗ [6]  failed 0.00 s   bad",
+        "  ● [3]  0.75 s",
+        "  ↻ [5]  retrying 0.75 s busy",
+    ]
+    assert len(lines) == 6
+
+
+def test_many_items_are_a_few_rows():
+    """And how many more there are; of a completed phase there are none."""
+    happened = mapped(10_000, *((n, "running", "") for n in range(9_000)))
+    lines = drawn(last_state(PAGES, *happened))
+    assert [line.split()[:2] for line in lines[2:6]] == [["●", f"[{n}]"] for n in range(4)]
+    assert lines[6] == "  … and 8996 more"
+    assert len(lines) == 8
+    ended = (*mapped(1, (0, "completed", "")), actions.phase_complete("render", [], 101.0))
+    assert drawn(last_state(PAGES, *ended))[1] == "✓ render 1.00 s, 1/1"
+
+
+def test_items_leave_room_for_phases():
+    """On a small screen they take a third of it at most."""
+    wide = Pipeline(
+        "wide", phase("list"), *(phase(f"p{i}", "list", map_over="list") for i in range(30))
+    )
+    happened = [actions.pipeline_start(0.0)]
+    for i in range(30):
+        happened += [actions.phase_start(f"p{i}", 1, 0.0), actions.phase_mapped(f"p{i}", 9, 0.0)]
+        happened += [actions.phase_item(f"p{i}", n, "running", 0.0) for n in range(9)]
+    lines = drawn(last_state(wide, *happened), height=20)
+    assert len(lines) <= 20
+    assert sum(line.startswith(" ") for line in lines) == 5
+    assert sum(line.startswith("●") for line in lines) == 12
+
+
+def test_a_cancelled_item_has_no_row():
+    """Its phase was stopped, it did not fail."""
+    happened = mapped(2, (0, "failed", "cancelled"))
+    assert len(drawn(last_state(PAGES, *happened))) == 3
 
 
 def test_ascii_output():

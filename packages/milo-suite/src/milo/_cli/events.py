@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from milo._cli.items import NO_ITEMS, ItemCount
 from milo_core import Action
 from milo_pipeline import PipelineState, actions
 
@@ -14,6 +15,8 @@ KINDS: Final[Mapping[str, str]] = {
     actions.PHASE_START: "phase_started",
     actions.PHASE_LOG: "phase_log",
     actions.PHASE_RETRY: "phase_retrying",
+    actions.PHASE_MAPPED: "phase_mapped",
+    actions.PHASE_ITEM: "phase_item",
     actions.PHASE_COMPLETE: "phase_completed",
     actions.PHASE_SKIPPED: "phase_skipped",
     actions.PHASE_FAILED: "phase_failed",
@@ -31,6 +34,10 @@ class Event:
         at: seconds since the pipeline started.
         elapsed: seconds since the phase's first attempt began.
         attempt: the attempt that began, failed or succeeded, from 1.
+        source: where the result of a completed phase came from, if not from its handler.
+        item: the number of the item that an event is about, from 0.
+        status: what has become of that item.
+        items: how many items the phase has, and what has come of them so far.
     """
 
     kind: str
@@ -43,18 +50,28 @@ class Event:
     line: str = ""
     error: str = ""
     max_retries: int = 0
+    source: str = ""
+    item: int = 0
+    status: str = ""
+    items: ItemCount = NO_ITEMS
+
+    @property
+    def count(self) -> int:
+        """How many items the phase has."""
+        return self.items.total
 
 
 class EventReader:
     """Reads actions in the order of their commit, remembering when each phase began.
 
-    It keeps no more than that, so that an event costs the same in a pipeline of 10 phases
-    and of 10,000. Not thread-safe: pipelines tell one action at a time.
+    Beside that it counts attempts and items, so that an event costs the same with 10 phases
+    or items and with 10,000. Not thread-safe: pipelines tell one action at a time.
     """
 
     def __init__(self) -> None:
         self._began: dict[str, float] = {}
-        self._attempt: dict[str, int] = {}
+        self._attempt: dict[tuple[str, int], int] = {}
+        self._items: dict[str, ItemCount] = {}
 
     def read(self, action: Action, state: PipelineState) -> Event | None:
         """The event ``action`` stands for; ``state`` is the one it led to."""
@@ -73,18 +90,33 @@ class EventReader:
             since_start,
             state.name,
             phase=name,
-            attempt=facts.get("attempt", self._attempt.get(name, 1)),
+            attempt=self._attempt.get(_subject(action, facts), facts.get("attempt", 1)),
             elapsed=max(0.0, at - self._began.get(name, at)),
             stream=facts.get("stream", ""),
             line=facts.get("line", ""),
             error=facts.get("error", ""),
             max_retries=facts.get("max_retries", 0),
+            source=str(facts.get("source", "")),
+            item=facts.get("item", 0),
+            status=facts.get("status", ""),
+            items=self._items.get(name, NO_ITEMS),
         )
 
     def _note(self, action: Action, name: str, at: float, facts: Mapping[str, Any]) -> None:
         if action.type == actions.PHASE_START:
             self._began.setdefault(name, at)
-            self._attempt[name] = facts.get("attempt", 1)
+        elif action.type == actions.PHASE_MAPPED:
+            self._items[name] = ItemCount(facts["count"])
+        elif action.type == actions.PHASE_ITEM:
+            count = self._items.get(name, NO_ITEMS)
+            self._items[name] = count.after(facts["status"], facts.get("error", ""))
+        if action.type == actions.PHASE_START or "attempt" in facts:
+            self._attempt[_subject(action, facts)] = facts.get("attempt", 1)
+
+
+def _subject(action: Action, facts: Mapping[str, Any]) -> tuple[str, int]:
+    """Whose attempts are counted: a phase's, or those of one of its items."""
+    return facts["name"], facts["item"] if action.type == actions.PHASE_ITEM else -1
 
 
 def _facts(action: Action) -> Mapping[str, Any]:

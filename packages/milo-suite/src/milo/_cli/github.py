@@ -24,7 +24,7 @@ import click
 from milo._cli.events import Event, EventReader
 from milo._cli.interrupts import WINDING_DOWN
 from milo._cli.outcome import Outcome, closing_lines
-from milo._cli.plain import event_line
+from milo._cli.plain import event_line, item_words
 from milo._cli.streams import LineWriter
 from milo._cli.text import counted, one_line, printable
 from milo_core import Action
@@ -112,9 +112,9 @@ class GitHubDisplay:
             if event.phase == self._open:
                 self._hand_over()
         elif event.phase == self._open:
-            self._writer.write_lines(_inside(event))
+            self._writer.write_lines(*_inside(event))
         else:
-            story.inside.append(_inside(event))
+            story.inside += _inside(event)
 
     def _hand_over(self) -> None:
         """Close the open group, write what has ended meanwhile, open that of who began first.
@@ -168,15 +168,24 @@ def _escaped(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _inside(event: Event) -> str:
-    """The line in a phase's group; commands are stopped there, so ``::`` may stand as it is."""
+def _inside(event: Event) -> list[str]:
+    """The line in a phase's group, if the event has one.
+
+    Commands are stopped there, so ``::`` may stand as it is.
+    """
     if event.kind == "phase_log":
         said = printable(event.line)
     elif event.kind == "phase_started":
         said = f"attempt {event.attempt} started"
+    elif event.kind == "phase_mapped":
+        said = counted(event.count, "item")
+    elif event.kind == "phase_item":
+        said = item_words(event)
+        if not said:
+            return []
     else:
         said = f"attempt {event.attempt} failed, retrying: {one_line(event.error)}"
-    return said.replace("##[", "## [")  # the page that shows the log acts on these
+    return [said.replace("##[", "## [")]  # the page that shows the log acts on these
 
 
 def _afterwards(event: Event, *, has_begun: bool) -> list[str]:

@@ -63,9 +63,15 @@ def closing_lines(outcome: Outcome) -> list[str]:
 
 
 def _completed_line(state: PipelineState) -> str:
-    skipped = _count(state)["skipped"]
-    phases = counted(len(state.phases), "phase") + (f", {skipped} skipped" if skipped else "")
-    return f"{one_line(state.name)} completed in {in_words(state.elapsed)} ({phases})"
+    """With how many phases there were, how many of them did not run, and why not.
+
+    A source is a word of whoever supplied the result, and there are as many as suppliers.
+    """
+    skipped, sources = _count(state)["skipped"], Counter(each.source for each in state.phases)
+    told = [counted(len(state.phases), "phase")]
+    told += [f"{n} from {one_line(source)}" for source, n in sources.items() if source]
+    told += [f"{skipped} skipped"] if skipped else []
+    return f"{one_line(state.name)} completed in {in_words(state.elapsed)} ({', '.join(told)})"
 
 
 def _failed_lines(state: PipelineState, errors: Mapping[str, BaseException]) -> list[str]:

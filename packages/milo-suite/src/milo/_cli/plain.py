@@ -9,11 +9,13 @@ import click
 
 from milo._cli.events import Event, EventReader
 from milo._cli.interrupts import WINDING_DOWN
+from milo._cli.items import MOST_TOLD, is_failed
 from milo._cli.outcome import Outcome, closing_lines
 from milo._cli.streams import LineWriter
 from milo._cli.text import counted, in_words, one_line, printable
 from milo_core import Action
 from milo_pipeline import PipelineState
+from milo_pipeline.statuses import SKIPPED
 
 _WIDEST_NAME = 24
 
@@ -59,13 +61,27 @@ def name_width(state: PipelineState) -> int:
 
 
 def event_line(event: Event, width: int = 0) -> str | None:
-    """The line an event is told with; events of the whole pipeline have none.
+    """The line an event is told with.
+
+    Events of the whole pipeline have none, nor have items that do well. Of those that do not,
+    the first ones of a phase have a line each, and the phase's last line counts them all.
 
     >>> event_line(Event("phase_log", 0.1, "build", phase="render", line="page 3"))
     'render | page 3'
     """
     tell = _TOLD.get(event.kind)
-    return None if tell is None else f"{one_line(event.phase):<{width}}{tell(event)}"
+    told = "" if tell is None else tell(event)
+    return f"{one_line(event.phase):<{width}}{told}" if told else None
+
+
+def item_words(event: Event) -> str:
+    """What became of an item that failed or was skipped; of all others, and of too many, ``""``."""
+    troubled = event.items.failed + event.items.skipped
+    if not (event.status == SKIPPED or is_failed(event.status, event.error)):
+        return ""
+    if troubled > MOST_TOLD:
+        return "and more items, counted at the end" if troubled == MOST_TOLD + 1 else ""
+    return f"item {event.item} {event.status}: {one_line(event.error)}"
 
 
 def _started(event: Event) -> str:
@@ -80,16 +96,38 @@ def _retrying(event: Event) -> str:
     return f"  attempt {event.attempt} failed, retrying: {one_line(event.error)}"
 
 
+def _item(event: Event) -> str:
+    words = item_words(event)
+    return words and f"  {words}"
+
+
+def _completed(event: Event) -> str:
+    if event.source:
+        return f"  completed from {one_line(event.source)}"
+    return f"  completed in {in_words(event.elapsed)}{_items(event)}"
+
+
 def _ended(verb: str) -> Callable[[Event], str]:
     """``verb`` with the error, if there is one; a phase may be skipped without."""
-    return lambda event: f"  {verb}: {one_line(event.error)}" if event.error else f"  {verb}"
+
+    def tell(event: Event) -> str:
+        why = f": {one_line(event.error)}" if event.error else ""
+        return f"  {verb}{why}{_items(event)}"
+
+    return tell
+
+
+def _items(event: Event) -> str:
+    return f" ({event.items})" if event.items.total else ""
 
 
 _TOLD: Mapping[str, Callable[[Event], str]] = {
     "phase_started": _started,
     "phase_log": _log,
     "phase_retrying": _retrying,
-    "phase_completed": lambda event: f"  completed in {in_words(event.elapsed)}",
+    "phase_mapped": lambda event: f"  {counted(event.count, 'item')}",
+    "phase_item": _item,
+    "phase_completed": _completed,
     "phase_skipped": _ended("skipped"),
     "phase_failed": _ended("failed"),
 }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from milo._cli.items import count_of, worth_a_row
 from milo._cli.symbols import Symbols
 from milo._cli.text import in_words, one_line, printable
 from milo_pipeline import PhaseStatus, PipelineState
@@ -26,6 +27,7 @@ _UNDERWAY = ("running", "retrying")
 _BAR_ROWS = 2
 _FEWEST_ROWS = 3
 _WIDEST_NAME = 40
+_MOST_ITEMS = 5
 
 
 def progress_picture(
@@ -33,12 +35,17 @@ def progress_picture(
 ) -> RenderableType:
     """``state`` at the monotonic time ``now``, in at most ``height`` lines.
 
+    A phase with items shows how many of them are done, and below it some that run or failed.
+
     Names, errors and captured lines stand as they are: nothing in them is markup, and
     control characters are left out. ``note`` comes below everything.
     """
     rows = max(_FEWEST_ROWS, height - _BAR_ROWS - bool(note))
-    shown = most_interesting(state.phases, rows)
-    parts: list[RenderableType] = [_table(shown, now, symbols)]
+    spare = max(rows - len(state.phases), rows // 3)
+    spare = sum(map(len, _item_rows(state.phases, spare).values()))
+    shown = most_interesting(state.phases, rows - spare)
+    items = _item_rows(shown, spare)
+    parts: list[RenderableType] = [_table(shown, items, now, symbols)]
     if len(shown) < len(state.phases):
         parts.append(_the_rest(state.phases, shown, symbols))
     parts.append(_overall(state, now))
@@ -66,7 +73,31 @@ def most_interesting(phases: Sequence[PhaseStatus], rows: int) -> list[PhaseStat
     return [phases[i] for i in sorted(chosen)]
 
 
-def _table(phases: Sequence[PhaseStatus], now: float, symbols: Symbols) -> Table:
+def _item_rows(phases: Sequence[PhaseStatus], rows: int) -> dict[str, list[PhaseStatus | int]]:
+    """The items that get a row, by the name of their phase; a number stands for so many more.
+
+    They take at most ``rows`` rows. Only phases that run or have failed are asked for items.
+    """
+    found: dict[str, list[PhaseStatus | int]] = {}
+    for phase in phases:
+        items = worth_a_row(phase)
+        most = min(_MOST_ITEMS, rows)
+        if not items or most < 2:
+            continue
+        shown: list[PhaseStatus | int] = list(items[: most if len(items) <= most else most - 1])
+        if len(shown) < len(items):
+            shown.append(len(items) - len(shown))
+        found[phase.name] = shown
+        rows -= len(shown)
+    return found
+
+
+def _table(
+    phases: Sequence[PhaseStatus],
+    items: Mapping[str, Sequence[PhaseStatus | int]],
+    now: float,
+    symbols: Symbols,
+) -> Table:
     # Expanded, so that a long last column gives way instead of narrowing the others.
     table = Table.grid(padding=(0, 1), expand=True)
     table.add_column(no_wrap=True)
@@ -74,23 +105,41 @@ def _table(phases: Sequence[PhaseStatus], now: float, symbols: Symbols) -> Table
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     for phase in phases:
-        style = _STYLES.get(phase.status, "")
-        table.add_row(
-            Text(symbols.of(phase.status), style=style),
-            Text(one_line(phase.name), style="" if phase.status != "pending" else "dim"),
-            Text(_status(phase, now), style=style),
-            Text(_latest(phase), style="red" if phase.status == "failed" else "dim"),
-        )
+        sign, name = symbols.of(phase.status), one_line(phase.name)
+        table.add_row(*_row(phase, Text(sign, style=_STYLES.get(phase.status, "")), name, now))
+        for item in items.get(phase.name, ()):
+            if isinstance(item, int):
+                table.add_row("", Text(f"{symbols.more} and {item} more", style="dim"))
+            else:
+                number = item.name.removeprefix(phase.name)
+                name = f"{symbols.of(item.status)} {one_line(number)}"
+                table.add_row(*_row(item, Text(""), name, now))
     return table
+
+
+def _row(phase: PhaseStatus, sign: Text, name: str, now: float) -> tuple[Text, ...]:
+    """What stands in the columns for a phase, or for an item of one."""
+    style = _STYLES.get(phase.status, "")
+    return (
+        sign,
+        Text(name, style="" if phase.status != "pending" else "dim"),
+        Text(_status(phase, now), style=style),
+        Text(_latest(phase), style="red" if phase.status == "failed" else "dim"),
+    )
 
 
 def _status(phase: PhaseStatus, now: float) -> str:
     if phase.status == "pending":
         return ""
+    if phase.source:
+        return f"from {one_line(phase.source)}"
     underway = phase.status in _UNDERWAY
     words = in_words(max(0.0, now - phase.started_at) if underway else phase.elapsed)
     if phase.status not in ("running", "completed"):
         words = f"{phase.status} {words}"
+    if phase.items:
+        done = count_of(phase.items).done
+        words = f"{words}, {done}/{len(phase.items)}"
     return f"{words}, attempt {phase.attempt}" if phase.attempt > 1 else words
 
 
