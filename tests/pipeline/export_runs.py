@@ -71,6 +71,42 @@ FAILED = (
 """``parse`` needs two attempts, ``write`` fails, ``health`` never begins."""
 
 
+PAGES = Pipeline("pages", of("list"), of("render", "list", map_over="list"))
+
+
+def mapped(count, *moves, cause=""):
+    """``list`` comes from a cache, ``render`` has items; a move is number, status, time, facts."""
+    happened = [
+        actions.pipeline_start(100.0),
+        actions.phase_complete("list", None, 100.0, "cache"),
+        actions.phase_start("render", 1, 100.0),
+        actions.phase_mapped("render", count, 100.0),
+    ]
+    for number, status, at, *facts in moves:
+        happened.append(actions.phase_item("render", number, status, at, **dict(facts)))
+    end = (
+        actions.phase_failed("render", cause, 104.0)
+        if cause
+        else actions.phase_complete("render", [], 104.0)
+    )
+    return [*happened, end]
+
+
+ITEMS_FAILED = mapped(
+    4,
+    (0, "running", 100.0, ("attempt", 1)),
+    (1, "running", 100.0, ("attempt", 1)),
+    (0, "completed", 101.0),
+    (1, "retrying", 101.0, ("error", "busy"), ("attempt", 1)),
+    (1, "running", 102.0, ("attempt", 2)),
+    (2, "running", 101.5, ("attempt", 1)),
+    (2, "failed", 102.5, ("error", "cancelled")),
+    (1, "failed", 103.0, ("error", "bad <page>")),
+    cause="item 1: bad <page>",
+)
+"""Item 0 completes, 1 fails at its second attempt, 2 is cancelled, 3 never begins."""
+
+
 def crowd(phases, lines):
     """A pipeline of many phases, and all that happened in it: one of them fails."""
     pipeline = Pipeline(

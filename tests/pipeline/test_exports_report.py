@@ -6,7 +6,18 @@ from hashlib import sha256
 from html.parser import HTMLParser
 
 import pytest
-from export_runs import FAILED, ODD_NAMES, SITE, attempt, crowd, of, told
+from export_runs import (
+    FAILED,
+    ITEMS_FAILED,
+    ODD_NAMES,
+    PAGES,
+    SITE,
+    attempt,
+    crowd,
+    mapped,
+    of,
+    told,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,11 +77,23 @@ class Page(HTMLParser):
 
 def failing(text):
     """A run in which everything that can be called something is called ``text``."""
-    pipeline = Pipeline(text, of(text), of(f"{text} 2", text), of("skipped"))
+    pipeline = Pipeline(
+        text,
+        of(text),
+        of(f"{text} 2", text),
+        of("skipped"),
+        of(f"{text} 3", "skipped", map_over="skipped"),
+        of("cached"),
+    )
     happened = (
         actions.pipeline_start(0.0),
         actions.phase_start("skipped", 1, 0.0),
         actions.phase_skipped("skipped", text, 0.5),
+        actions.phase_complete("cached", None, 0.5, text),
+        actions.phase_start(f"{text} 3", 1, 0.5),
+        actions.phase_mapped(f"{text} 3", 2, 0.5),
+        actions.phase_item(f"{text} 3", 0, "running", 0.5, attempt=1),
+        actions.phase_item(f"{text} 3", 0, "failed", 0.5, error=text),
         actions.phase_log(text, text, "stderr", 0.5),
         *attempt(text, 0.0, 1.0, text),
     )
@@ -185,6 +208,79 @@ def test_three_hundred_phases_stay_below_two_megabytes():
     )
     assert "line 0 of phase 200" in failed[0]
     assert "left out" not in failed[0]
+
+
+def item_rows(html):
+    """The items that have rows, those of the chart and those of the details."""
+    chart, details = html.split("<h2>Phases</h2>")
+    rows = re.compile(r'<tr class="item" data-name="(render\[\d+\])" data-status="(\w+)">')
+    return rows.findall(chart), rows.findall(details)
+
+
+def test_items_stand_below_their_phase():
+    """The failed ones first, then by how long they took; what never began comes last."""
+    html = html_report(PAGES, *told(PAGES, *ITEMS_FAILED))
+    in_order = [
+        ("render[1]", "failed"),
+        ("render[0]", "completed"),
+        ("render[2]", "failed"),  # it was cancelled
+        ("render[3]", "pending"),
+    ]
+    assert item_rows(html) == (in_order, in_order)
+    text = assert_harmless(html).text
+    assert "1 of 4 items failed: render[1]." in text
+    assert "4 items: 1 cancelled, 1 failed, 1 completed, 1 pending" in text
+    assert text.count("bad <page>") >= 3
+
+
+def test_a_result_of_an_earlier_run_is_told_with_its_source():
+    """In the head, where its bar would be, and in its details."""
+    text = Page(html_report(PAGES, *told(PAGES, *mapped(0)))).text
+    assert "2 completed, 1 from cache" in text
+    assert text.count("from cache") == 3
+
+
+def test_ten_thousand_items_stay_below_two_megabytes():
+    """Whatever they say; some have rows, the failed one first of all, the rest is counted."""
+    error = '"<&>"' * 1_000
+    moves = [
+        move
+        for n in range(10_000)
+        for move in (
+            (n, "running", 100.0, ("attempt", 1)),
+            (n, "skipped", 101.0, ("error", error))
+            if n != 6_000
+            else (n, "failed", 102.0, ("error", error)),
+        )
+    ]
+    html = html_report(PAGES, *told(PAGES, *mapped(10_000, *moves, cause="item 6000")))
+    assert len(html.encode()) < 2_000_000
+    chart, details = item_rows(html)
+    assert chart[0] == details[0] == ("render[6000]", "failed")
+    assert len(chart) == 5
+    assert 100 < len(details) < 10_000
+    text = assert_harmless(html).text
+    assert f"{10_000 - len(details):,} items left out." in text
+    assert "and 9,995 more items" in text
+    assert "10,000 items: 1 failed, 9,999 skipped" in text
+
+
+def test_many_phases_with_items_share_the_room():
+    """One with failures has its rows, though others come before it."""
+    names = [f"map {i}" for i in range(300)]
+    phases = (of(name, "list", map_over="list") for name in names)
+    pipeline = Pipeline("p", of("list"), *phases)
+    happened = [actions.pipeline_start(0.0)]
+    for name in names:
+        happened += [actions.phase_start(name, 1, 0.0), actions.phase_mapped(name, 50, 0.0)]
+        happened += [actions.phase_item(name, n, "running", 0.0, attempt=1) for n in range(50)]
+    happened += [
+        actions.phase_item("map 299", 7, "failed", 1.0, error="no"),
+        actions.phase_failed("map 299", "item 7: no", 1.0),
+    ]
+    html = html_report(pipeline, *told(pipeline, *happened))
+    assert len(html.encode()) < 2_000_000
+    assert html.count('<tr class="item" data-name="map 299[7]" data-status="failed">') == 2
 
 
 def test_a_huge_run_is_shown_in_part():

@@ -4,7 +4,16 @@ import json
 from copy import deepcopy
 
 import pytest
-from export_runs import FAILED, ODD_NAMES, SITE, attempt, of, told
+from export_runs import (
+    FAILED,
+    ITEMS_FAILED,
+    ODD_NAMES,
+    PAGES,
+    SITE,
+    attempt,
+    of,
+    told,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -77,6 +86,8 @@ def test_a_phase_with_all_it_did():
             },
             {"attempt": 2, "started": 1.0, "ended": 1.5, "outcome": "completed", "error": ""},
         ],
+        "source": "",
+        "items": [],
         "log_count": 2,
         "logs": [
             ["3 pages", "stdout", 0.25],
@@ -84,6 +95,40 @@ def test_a_phase_with_all_it_did():
         ],
     }
     assert (health["started"], health["ended"], health["attempts"]) == (None, None, [])
+
+
+def test_items_and_where_a_result_came_from():
+    """Each item has its course and nothing of the phase's, in the order of the items."""
+    cached, render = timeline_json(PAGES, *told(PAGES, *ITEMS_FAILED))["phases"]
+    assert (cached["source"], cached["items"]) == ("cache", [])
+    first, second, _, last = render["items"]
+    assert first == {
+        "status": "completed",
+        "error": None,
+        "attempt": 1,
+        "started": 0.0,
+        "ended": 1.0,
+    }
+    assert (second["error"], second["attempt"], second["ended"]) == ("bad <page>", 2, 3.0)
+    assert (last["status"], last["started"], last["ended"]) == ("pending", None, None)
+
+
+def test_items_come_back_as_they_were(tmp_path):
+    """With the names that tell them apart; the report from the document is the same page."""
+    state, spans = told(PAGES, *ITEMS_FAILED)
+    write_timeline(tmp_path / "run.json", PAGES, state, spans)
+    run = read_timeline(tmp_path / "run.json")
+    assert [item.name for item in run.state.phases[1].items][-1] == "render[3]"
+    assert timeline_json(run.pipeline, run.state, run.spans) == timeline_json(PAGES, state, spans)
+    assert html_report(run.pipeline, run.state, run.spans) == html_report(PAGES, state, spans)
+
+
+def test_a_document_without_items_is_read(written):
+    """Those that were written before there were any."""
+    before = document()
+    for phase in before["phases"]:
+        del phase["items"], phase["source"]
+    assert {phase.source for phase in read_timeline(written(before)).state.phases} == {""}
 
 
 def test_the_report_can_be_made_from_it(tmp_path):

@@ -2,7 +2,7 @@
 
 import json
 
-from export_runs import FAILED, SITE, attempt, of, told
+from export_runs import FAILED, ITEMS_FAILED, PAGES, SITE, attempt, of, told
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,6 +30,28 @@ def test_each_attempt_is_a_complete_event():
     }
     assert len(events_of(trace, "X")) == 5
     assert trace["otherData"] == {"pipeline": "site", "status": "failed"}
+
+
+def test_each_item_that_began_is_an_event():
+    """Over all its attempts, and beside what ran at the same time, its phase among that."""
+    trace = chrome_trace(PAGES, *told(PAGES, *ITEMS_FAILED))
+    render, *items = events_of(trace, "X")
+    assert [event["name"] for event in items] == ["render[0]", "render[1]", "render[2]"]
+    assert (items[1]["ts"], items[1]["dur"], items[1]["cat"]) == (0.0, 3_000_000.0, "failed")
+    assert items[1]["args"] == {"attempt": 2, "outcome": "failed", "error": "bad <page>"}
+    assert items[2]["cat"] == "cancelled"
+    first, second, third = (item["tid"] for item in items)
+    assert len({render["tid"], first, second}) == 3
+    assert third == first  # it began when that was over
+
+
+def test_a_phase_may_be_called_as_an_item_is():
+    """Both have their events, in lanes of their own."""
+    pipeline = Pipeline("p", of("list"), of("render", "list", map_over="list"), of("render[0]"))
+    happened = (*ITEMS_FAILED[:-1], *attempt("render[0]", 100.0, 103.0))
+    trace = chrome_trace(pipeline, *told(pipeline, *happened))
+    lanes = [event["tid"] for event in events_of(trace, "X") if event["name"] == "render[0]"]
+    assert len(set(lanes)) == 2
 
 
 def test_a_retry_is_marked_where_the_attempt_failed():

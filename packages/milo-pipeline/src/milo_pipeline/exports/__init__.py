@@ -5,7 +5,8 @@ critical   which chain of phases decided when the run ended, and which took long
 mermaid, dot, svg   the graph, with the statuses of a run if there was one
 trace      a trace that Perfetto and chrome://tracing open
 timeline   the whole run as a document that can be read back: ``milo.timeline/1``
-report     one HTML file that tells it all, ``_gantt``, ``_details``, ``_page`` its parts
+report     one HTML file that tells it all; ``_gantt``, ``_items``, ``_details`` and ``_page``
+           are parts of it
 files      each of these as a file
 errors     what goes wrong
 

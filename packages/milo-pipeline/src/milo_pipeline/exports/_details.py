@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
-from milo_pipeline.exports._markup import filtered, more, named, sign
+from milo_pipeline.exports._markup import filtered, from_source, more, named, sign
 from milo_pipeline.exports._text import counted, in_words, markup, readable, shortened
 from milo_pipeline.phase_status import PhaseLog, PhaseStatus
 from milo_pipeline.statuses import FAILED
@@ -37,9 +37,12 @@ def log_blocks(phases: Sequence[PhaseStatus]) -> dict[str, str]:
     return blocks
 
 
-def details(shown: Iterable[tuple[int, PhaseStatus]], blocks: dict[str, str]) -> str:
-    """A ``<details>`` for each phase; that of a failed one is open."""
-    return "\n".join(_details(i, phase, blocks.get(phase.name, "")) for i, phase in shown)
+def details(shown: Iterable[tuple[int, PhaseStatus]], *blocks: dict[str, str]) -> str:
+    """A ``<details>`` for each phase, with its part of each of ``blocks``; of a failed one open."""
+    return "\n".join(
+        _details(i, phase, "".join(each.get(phase.name, "") for each in blocks))
+        for i, phase in shown
+    )
 
 
 def _details(i: int, phase: PhaseStatus, block: str) -> str:
@@ -60,10 +63,14 @@ def _details(i: int, phase: PhaseStatus, block: str) -> str:
 
 def _course(phase: PhaseStatus) -> str:
     parts: list[str] = [phase.status]
+    if phase.source:
+        parts.append(from_source(phase))
     if phase.attempt:
         parts.append(in_words(phase.elapsed))
     if phase.attempt > 1:
         parts.append(counted(phase.attempt, "attempt"))
+    if phase.items:
+        parts.append(counted(len(phase.items), "item"))
     if phase.logs:
         parts.append(counted(len(phase.logs), "line"))
     return ", ".join(parts)

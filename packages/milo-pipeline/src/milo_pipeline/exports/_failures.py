@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Final
 
+from milo_pipeline.exports._items import failed_items
 from milo_pipeline.exports._markup import more, named, section, sign
 from milo_pipeline.exports._text import counted, in_words, lines_of, markup, shortened
 from milo_pipeline.graph import Plan
@@ -56,7 +57,7 @@ def _card(i: int, phase: PhaseStatus, traceback: str) -> str:
     error = markup(shortened(phase.error or "no reason given", _MOST_OF_AN_ERROR))
     return (
         f'<div class="card"><h3>{sign(phase.status)} <a href="#p{i}">{named(phase.name)}</a></h3>'
-        f"<p>{error}</p>"
+        f"<p>{error}</p>{failed_items(phase)}"
         f'<p class="faint">after {in_words(phase.elapsed)}, {counted(phase.attempt, "attempt")}</p>'
         f"{_traceback(traceback)}</div>"
     )

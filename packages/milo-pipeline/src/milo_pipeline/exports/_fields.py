@@ -27,6 +27,10 @@ class Fields:
         self._given = given
         self._path = path
 
+    def has(self, key: str) -> bool:
+        """Whether there is such a field, of whatever kind."""
+        return key in self._given
+
     def text(self, key: str) -> str:
         """A text."""
         value = self._value(key)

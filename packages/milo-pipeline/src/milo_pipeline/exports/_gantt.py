@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from milo_pipeline.exports._markup import filtered, named, sign
+from milo_pipeline.exports._bars import bar
+from milo_pipeline.exports._items import chart_rows
+from milo_pipeline.exports._markup import filtered, from_source, named, sign
 from milo_pipeline.exports._text import in_words, markup, visible
 from milo_pipeline.exports.spans import Span
 from milo_pipeline.phase_status import PhaseStatus
 from milo_pipeline.state import PipelineState
 
 _TICKS: Final = 4
-_THINNEST: Final = 0.3
-"""A bar that is narrower than this, in per cent, could not be seen."""
 
 
 def gantt(
     state: PipelineState,
-    shown: Iterable[tuple[int, PhaseStatus]],
+    shown: Sequence[tuple[int, PhaseStatus]],
     spans: dict[str, list[Span]],
 ) -> str:
-    """A row for each of the phases ``shown``, which come with their indexes."""
-    rows = "\n".join(_row(state, i, phase, spans.get(phase.name, ())) for i, phase in shown)
+    """A row for each of the phases ``shown``, which come with their indexes, and some items."""
+    items = chart_rows(state, shown)
+    rows = "\n".join(
+        _row(state, i, phase, spans.get(phase.name, ())) + items.get(phase.name, "")
+        for i, phase in shown
+    )
     return (
         '<table class="gantt"><thead><tr><th class="name">phase</th>'
         '<th class="state"></th><th class="number">took</th>'
@@ -43,11 +47,13 @@ def _row(state: PipelineState, i: int, phase: PhaseStatus, spans: Sequence[Span]
 
 def _bars(state: PipelineState, phase: PhaseStatus, spans: Sequence[Span]) -> str:
     """Thin for the whole time of the phase, thick for its attempts."""
+    if phase.source:
+        return f'<span class="faint">{from_source(phase)}</span>'
     if not spans:
         return ""
-    whole = _rect(state, phase.started_at, phase.elapsed, 'y="7" height="2" class="rest"')
+    whole = bar(state, phase.started_at, phase.elapsed, 'y="7" height="2" class="rest"')
     attempts = [
-        _rect(
+        bar(
             state,
             span.started_at,
             span.ended_at - span.started_at,
@@ -57,15 +63,6 @@ def _bars(state: PipelineState, phase: PhaseStatus, spans: Sequence[Span]) -> st
         for span in spans
     ]
     return f'<svg height="16">{whole if len(spans) > 1 else ""}{"".join(attempts)}</svg>'
-
-
-def _rect(
-    state: PipelineState, start: float, duration: float, attributes: str, inside: str = ""
-) -> str:
-    total = state.elapsed or 1.0
-    width = min(100.0, max(_THINNEST, 100 * duration / total))
-    x = min(max(0.0, 100 * (start - state.started_at) / total), 100 - width)
-    return f'<rect x="{x:.2f}%" width="{width:.2f}%" {attributes}>{inside}</rect>'
 
 
 def _tip(span: Span) -> str:

@@ -45,6 +45,11 @@ def named(name: str) -> str:
     return markup(shortened(name, _MOST_OF_A_NAME))
 
 
+def from_source(phase: PhaseStatus) -> str:
+    """Where the phase's result came from, which its handler did not make in this run."""
+    return f"from {named(phase.source)}"
+
+
 def filtered(phase: PhaseStatus) -> str:
     """The attributes that the page's filter goes by."""
     return f'data-name="{named(phase.name)}" data-status="{phase.status}"'

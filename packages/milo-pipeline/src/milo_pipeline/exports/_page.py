@@ -51,6 +51,9 @@ thead th { color: var(--faint); font-size: .85rem }
 .gantt .name { width: 30% }
 .gantt .name a { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap }
 .gantt .state { width: 2.4rem }
+.gantt .item .name { padding-left: 1.2rem; color: var(--faint); overflow: hidden;
+  text-overflow: ellipsis; white-space: nowrap }
+.gantt .item .faint { margin: 0; font-size: .85rem }
 td:last-child, th:last-child { padding-right: 0 }
 .gantt svg { display: block; width: 100%; overflow: visible }
 .gantt text { fill: var(--faint); font-size: 11px }

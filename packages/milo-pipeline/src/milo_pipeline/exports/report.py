@@ -12,8 +12,9 @@ from typing import Final
 from milo_pipeline.exports._details import details, log_blocks
 from milo_pipeline.exports._failures import failures, never_began, skipped
 from milo_pipeline.exports._gantt import gantt
+from milo_pipeline.exports._items import item_blocks
 from milo_pipeline.exports._look import LOOKS
-from milo_pipeline.exports._markup import more, named, section, table
+from milo_pipeline.exports._markup import from_source, more, named, section, table
 from milo_pipeline.exports._page import page
 from milo_pipeline.exports._text import counted, in_words, shortened
 from milo_pipeline.exports.critical import critical_path, slowest
@@ -30,6 +31,7 @@ MOST_PHASES: Final = 600
 MOST_IN_GRAPH: Final = 400
 _MOST_STEPS: Final = 40
 _MOST_SLOWEST: Final = 10
+_MOST_SOURCES: Final = 5
 
 _Numbered = Sequence[tuple[int, PhaseStatus]]
 
@@ -44,11 +46,11 @@ def html_report(
 
     All that came from the run is shown as text. A large run is shown in part, failed phases
     and long ones before others, and the last lines of a log before earlier ones; the page
-    says what it leaves out. 300 phases with 200 lines each stay below 2 MB.
+    says what it leaves out. 300 phases with 200 lines each, or 10,000 items, stay below 2 MB.
     """
     plan = pipeline.plan
     shown = _shown(plan, state)
-    blocks = log_blocks([phase for _, phase in shown])
+    phases = [phase for _, phase in shown]
     parts = [
         _head(state),
         failures(state, tracebacks or {}),
@@ -58,7 +60,7 @@ def html_report(
         _FILTER,
         _timeline(state, shown, spans or spans_of(state)),
         _graph(pipeline, state, {i for i, _ in shown}),
-        f"<h2>Phases</h2>\n{details(shown, blocks)}",
+        f"<h2>Phases</h2>\n{details(shown, item_blocks(state, phases), log_blocks(phases))}",
     ]
     return page(f"{shortened(state.name, 100)}: {_verdict(state)}", "\n".join(filter(None, parts)))
 
@@ -86,6 +88,10 @@ def _head(state: PipelineState) -> str:
     verdict = _verdict(state)
     counts: Counter[str] = Counter(phase.status for phase in state.phases)
     told = ", ".join(f"{counts[status]:,} {status}" for status in reversed(LOOKS) if counts[status])
+    sources = Counter(from_source(phase) for phase in state.phases if phase.source)
+    told += "".join(
+        f", {number:,} {source}" for source, number in sources.most_common(_MOST_SOURCES)
+    )
     return (
         f'<header><div class="head"><h1>{named(state.name)}</h1>'
         f'<span class="badge {verdict}">{LOOKS[verdict].sign} {verdict}</span></div>'

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, cast
 
 from milo_core import Action
 from milo_pipeline import actions
+from milo_pipeline.phase_status import PhaseStatus
 from milo_pipeline.state import PipelineState
 from milo_pipeline.statuses import (
     CANCELLED,
@@ -18,6 +19,7 @@ from milo_pipeline.statuses import (
     RETRYING,
     RUNNING,
     SKIPPED,
+    PhaseStatusName,
 )
 
 Outcome: TypeAlias = Literal["completed", "failed", "skipped", "retrying", "cancelled", "running"]
@@ -104,21 +106,35 @@ class SpanRecorder:
         self._ended.append(Span(name, attempt, started_at, max(started_at, at), outcome, error))
 
 
+def outcome_of(phase: PhaseStatus) -> PhaseStatusName | Literal["cancelled"]:
+    """The status of a phase or item, with a cancellation told apart from a failure."""
+    return CANCELLED if phase.status == FAILED and phase.error == CANCELLED else phase.status
+
+
 def spans_of(state: PipelineState) -> tuple[Span, ...]:
     """A span for each phase that has begun, as far as a state alone can tell.
 
     It covers all attempts of the phase, and is the best there is where nobody recorded.
     """
+    return _spans_of(state.phases)
+
+
+def item_spans(phase: PhaseStatus) -> tuple[Span, ...]:
+    """The same for each item of a phase with ``map_over``; ``Span.phase`` is the item's name."""
+    return _spans_of(phase.items)
+
+
+def _spans_of(phases: Iterable[PhaseStatus]) -> tuple[Span, ...]:
     return tuple(
         Span(
             phase.name,
             phase.attempt,
             phase.started_at,
             phase.started_at + phase.elapsed,
-            CANCELLED if phase.status == FAILED and phase.error == CANCELLED else phase.status,
+            cast(Outcome, outcome_of(phase)),
             phase.error,
         )
-        for phase in state.phases
+        for phase in phases
         if phase.status != PENDING and phase.attempt
     )
 

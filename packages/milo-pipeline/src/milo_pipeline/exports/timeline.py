@@ -22,10 +22,14 @@ tells, so that whoever reads that reads this; times are seconds since the start 
                     phase that has not begun
         attempt     how many attempts there have been
         attempts    each an object: attempt, started, ended, outcome, error
+        source      where its result came from, such as "cache", or "" if its handler ran
+        items       of a phase with map_over, in their order, each an object: status, error,
+                    started, ended, attempt
         log_count   the number of logs
         logs        what it printed, as far as it was kept: arrays of line, stream, time
 
-A reader must take keys that are not listed here. A change that one would misread has another
+A reader must take keys that are not listed here, and do without source and items, which
+documents of earlier versions lack. A change that one would misread has another
 number behind the slash.
 """
 
@@ -34,7 +38,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, get_args
 
 from milo_pipeline.errors import DefinitionError
@@ -130,12 +134,25 @@ def _declared(phase: Phase) -> dict[str, Any]:
 
 
 def _course(status: PhaseStatus, start: float) -> dict[str, Any]:
+    return {
+        **_times(status, start),
+        "source": status.source,
+        "items": [_item(item, start) for item in status.items],
+        "logs": [[log.line, log.stream, round(log.timestamp - start, 6)] for log in status.logs],
+    }
+
+
+def _item(item: PhaseStatus, start: float) -> dict[str, Any]:
+    told = {"status": item.status, "error": item.error or None, "attempt": item.attempt}
+    return {**told, **_times(item, start)}
+
+
+def _times(status: PhaseStatus, start: float) -> dict[str, Any]:
     begun = status.status != PENDING
     since_start = status.started_at - start
     return {
         "started": round(since_start, 6) if begun else None,
         "ended": round(since_start + status.elapsed, 6) if begun else None,
-        "logs": [[log.line, log.stream, round(log.timestamp - start, 6)] for log in status.logs],
     }
 
 
@@ -209,15 +226,26 @@ def _not_there() -> None:
 
 
 def _status(entry: Fields) -> PhaseStatus:
+    name = entry.text("name")
+    items = entry.objects("items") if entry.has("items") else []
+    return replace(
+        _moved(name, entry),
+        logs=tuple(PhaseLog(*entry.log(i)) for i in range(entry.length("logs"))),
+        items=tuple(_moved(f"{name}[{i}]", item) for i, item in enumerate(items)),
+        source=entry.text("source") if entry.has("source") else "",
+    )
+
+
+def _moved(name: str, entry: Fields) -> PhaseStatus:
+    """What a phase and an item have in common: how far it came, and when."""
     started, ended = entry.seconds_or_none("started"), entry.seconds_or_none("ended")
     return PhaseStatus(
-        entry.text("name"),
+        name,
         entry.one_of("status", get_args(PhaseStatusName)),
         started or 0.0,
         max(0.0, (ended or 0.0) - (started or 0.0)),
         entry.text_or_none("error") or "",
         entry.whole("attempt"),
-        tuple(PhaseLog(*entry.log(i)) for i in range(entry.length("logs"))),
     )
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, TypeAlias
 
 from milo_pipeline.exports._text import visible
-from milo_pipeline.exports.spans import Span
+from milo_pipeline.exports.spans import Span, item_spans
 from milo_pipeline.pipeline import Pipeline
 from milo_pipeline.state import PipelineState
 from milo_pipeline.statuses import RETRYING
 
 _PID = 1
+_Key: TypeAlias = str | tuple[str, int]
+"""The name of a phase, or that of a phase with the number of an item that has begun."""
 
 
 def chrome_trace(pipeline: Pipeline, state: PipelineState, spans: Sequence[Span]) -> dict[str, Any]:
@@ -21,14 +23,16 @@ def chrome_trace(pipeline: Pipeline, state: PipelineState, spans: Sequence[Span]
     A phase keeps one lane from its first attempt to its end; phases that ran at the same
     time have different lanes, and there are no more lanes than that takes. Each failed
     attempt that another followed is marked at its end. Arrows lead from the last attempt of
-    a phase to the first attempt of each phase that waited for it.
+    a phase to the first attempt of each phase that waited for it. An item of a phase with
+    ``map_over`` is an event too, over all its attempts, in a lane like those of phases.
     """
-    by_phase = _by_phase(spans)
-    lanes = _lanes(by_phase)
+    by_phase, items = _by_phase(spans), _items(state)
+    lanes = _lanes({**by_phase, **{key: [span] for key, span in items.items()}})
     start = state.started_at
     events = [
         *_names(pipeline.name, len(set(lanes.values()))),
         *(_attempt(span, lanes[span.phase], start) for span in spans),
+        *(_attempt(span, lanes[key], start) for key, span in items.items()),
         *(_retry(span, lanes[span.phase], start) for span in spans if span.outcome == RETRYING),
         *_arrows(pipeline, by_phase, lanes, start),
     ]
@@ -39,19 +43,29 @@ def chrome_trace(pipeline: Pipeline, state: PipelineState, spans: Sequence[Span]
     }
 
 
-def _by_phase(spans: Iterable[Span]) -> dict[str, list[Span]]:
-    by_phase: dict[str, list[Span]] = {}
+def _by_phase(spans: Iterable[Span]) -> dict[_Key, list[Span]]:
+    by_phase: dict[_Key, list[Span]] = {}
     for span in sorted(spans, key=lambda span: span.started_at):
         by_phase.setdefault(span.phase, []).append(span)
     return by_phase
 
 
-def _lanes(by_phase: dict[str, list[Span]]) -> dict[str, int]:
-    """A lane for each phase: the first one that is free when it begins."""
-    lanes: dict[str, int] = {}
+def _items(state: PipelineState) -> dict[_Key, Span]:
+    """A span for each item that has begun. A phase may be called as an item is, a key may not."""
+    return {
+        (phase.name, number): span
+        for phase in state.phases
+        for number, span in enumerate(item_spans(phase))
+    }
+
+
+def _lanes(attempts_of: dict[_Key, list[Span]]) -> dict[_Key, int]:
+    """A lane for each phase and item: the first one that is free when it begins."""
+    lanes: dict[_Key, int] = {}
     free: list[int] = []
     taken: list[tuple[float, int]] = []
-    for name, attempts in by_phase.items():
+    by_start = sorted(attempts_of.items(), key=lambda each: each[1][0].started_at)
+    for name, attempts in by_start:
         while taken and taken[0][0] <= attempts[0].started_at:
             heappush(free, heappop(taken)[1])
         lanes[name] = heappop(free) if free else len(taken)
@@ -87,7 +101,7 @@ def _retry(span: Span, lane: int, start: float) -> dict[str, Any]:
 
 
 def _arrows(
-    pipeline: Pipeline, by_phase: dict[str, list[Span]], lanes: dict[str, int], start: float
+    pipeline: Pipeline, by_phase: dict[_Key, list[Span]], lanes: dict[_Key, int], start: float
 ) -> Iterable[dict[str, Any]]:
     number = 0
     for phase in pipeline.phases:
