@@ -75,9 +75,10 @@ def _has_not_failed(phase: PhaseStatus) -> bool:
 
 
 def _rows(state: PipelineState, phase: PhaseStatus, room: int, most: int) -> list[str]:
-    """The rows of the most interesting items, as many as there is room for."""
+    """The rows of the most interesting items that began, as many as there is room for."""
     rows: list[str] = []
-    for item in sorted(phase.items, key=_dullness):
+    begun = (item for item in phase.items if item.status != PENDING)
+    for item in sorted(begun, key=_dullness):
         row = _row(state, item)
         room -= _size(row)
         if room < 0 or len(rows) == most:
@@ -92,18 +93,16 @@ def _row(state: PipelineState, item: PhaseStatus) -> str:
         if item.error
         else ""
     )
-    took = "" if item.status == PENDING else in_words(item.elapsed)
     return (
         f'<tr class="item" {filtered(item)}><th class="name">{named(item.name)}</th>'
-        f'<td class="state">{sign(item.status)}</td><td class="number">{took}</td>'
+        f'<td class="state">{sign(item.status)}</td>'
+        f'<td class="number">{in_words(item.elapsed)}</td>'
         f"<td>{_bar(state, item)}{error}</td></tr>"
     )
 
 
 def _bar(state: PipelineState, item: PhaseStatus) -> str:
     """Over all attempts, which a status does not tell apart."""
-    if item.status == PENDING:
-        return ""
     outcome = outcome_of(item)
     tip = f"<title>{outcome}, {counted(item.attempt, 'attempt')}</title>"
     shape = f'y="1" height="8" rx="2" class="{outcome}"'
@@ -122,12 +121,12 @@ def _block(phase: PhaseStatus, rows: list[str]) -> str:
 
 
 def _dullness(item: PhaseStatus) -> tuple[int, float]:
-    """Failed, skipped, repeated, then the longest; what did not begin comes last."""
+    """Failed, skipped, repeated, then the longest; what was cancelled comes last."""
     outcome = outcome_of(item)
     if outcome in (FAILED, SKIPPED):
         return (0 if outcome == FAILED else 1), 0.0
-    if outcome in (PENDING, CANCELLED):
-        return (4 if outcome == CANCELLED else 5), 0.0
+    if outcome == CANCELLED:
+        return 4, 0.0
     return (2 if item.attempt > 1 else 3), -item.elapsed
 
 
