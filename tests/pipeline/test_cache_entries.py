@@ -194,7 +194,7 @@ def test_a_damaged_entry_is_refused(cache, folder, how):
     cache.store(KEY, "correct")
     path = entry(folder)
     damaged = damage(path, how)
-    advice = "damaged or of another version; delete it, or run with --force"
+    advice = "damaged or of another version, and was left as it is; delete it, or run with --force"
     for use in (cache.load, lambda key: cache.store(key, 2)):
         with pytest.raises(CacheError, match=advice) as caught:
             use(KEY)
@@ -213,7 +213,7 @@ def test_an_entry_that_cannot_be_read_is_named(cache, folder):
     path = entry(folder)
     path.unlink()
     path.mkdir()
-    with pytest.raises(CacheError, match="cannot be read: Is a directory; delete it, or run"):
+    with pytest.raises(CacheError, match=r"Is a directory; delete it, it is no file$"):
         cache.load(KEY)
     with pytest.raises(CacheError, match="cannot be written: Is a directory"):
         PhaseCache(folder, force=True).store(KEY, 1)

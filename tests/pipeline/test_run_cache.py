@@ -131,6 +131,75 @@ def test_a_foreign_folder_is_refused_before_anything_runs(folder):
     assert (folder / "mine" / "notes.txt").read_text() == "keep me"
 
 
+def entries(folder):
+    return sorted((folder / ".milo" / "cache").glob("*.milo.json"))
+
+
+def test_a_damaged_entry_fails_its_phase(folder):
+    """Its handler is not called, the file is left as it is, and the error names it."""
+    build()
+    for path in entries(folder):
+        path.write_bytes(b"damaged")
+    CALLS.taken()
+    result = Pipeline(
+        "p",
+        Phase("read", read, cache=Cache(["in.txt"]), params=("factor",)),
+        params=[Param("factor", int, default=2)],
+    ).run()
+    assert statuses(result.state) == {"read": "failed"}
+    assert CALLS.all() == []
+    assert isinstance(result.errors["read"], CacheError)
+    assert any(
+        str(path.relative_to(folder)) in str(result.errors["read"]) for path in entries(folder)
+    )
+    assert {path.read_bytes() for path in entries(folder)} == {b"damaged"}
+    assert build(force=True)[0] == ["read", "write"]
+    assert build()[0] == []
+
+
+def in_place_of_an_entry(folder):
+    """A folder is where the one entry of phase ``a`` belongs."""
+    Pipeline("p", Phase("a", one, cache=Cache())).run()
+    (path,) = entries(folder)
+    path.unlink()
+    path.mkdir()
+
+
+def one():
+    CALLS.note("one")
+    return 1
+
+
+def test_an_entry_that_cannot_be_read_fails_its_phase(folder):
+    """As a damaged one does."""
+    in_place_of_an_entry(folder)
+    result = Pipeline("p", Phase("a", one, cache=Cache())).run()
+    assert "cannot be read: Is a directory" in str(result.errors["a"])
+
+
+def test_a_result_that_cannot_be_kept_is_a_warning(folder, caplog):
+    """The phase has done its work, so it completes, with no entry or no folder to be had."""
+    in_place_of_an_entry(folder)
+    forced = Pipeline("p", Phase("a", one, cache=Cache())).run(force=True)
+    assert statuses(forced.state) == {"a": "completed"}
+    assert "the result of phase 'a' is not cached: the cache entry" in caplog.text
+    caplog.clear()
+    late = Phase("a", lambda: (folder / "mine").write_text("in the way"), cache=Cache())
+    result = Pipeline("p", late).run(cache=folder / "mine" / "cache")
+    assert statuses(result.state) == {"a": "completed"}
+    assert "the result of phase 'a' is not cached: the cache folder" in caplog.text
+
+
+def test_a_file_in_place_of_the_folder_is_refused_before_anything_runs(folder):
+    """It is named, and left as it is."""
+    (folder / "mine").write_text("keep me")
+    for place in (folder / "mine", folder / "mine" / "below"):
+        with pytest.raises(CacheError, match=r"mine.*cannot be used: Not a directory"):
+            build(cache=place)
+    assert CALLS.all() == []
+    assert (folder / "mine").read_text() == "keep me"
+
+
 def test_a_result_that_cannot_be_written_down_is_not_cached(folder, caplog):
     """The run goes on, and the log says so."""
     pipeline = Pipeline("p", Phase("a", object, cache=Cache()))

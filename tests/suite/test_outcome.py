@@ -4,6 +4,7 @@ from suite_stories import COMPLETED, FAILED, SITE, last_state, phase
 
 from milo._cli.outcome import Outcome, closing_lines
 from milo_pipeline import Pipeline, actions
+from milo_pipeline.persistence import CacheError
 
 FAN = Pipeline("fan", *(phase(f"p{i}") for i in range(12)), keep_going=True)
 
@@ -58,6 +59,17 @@ def test_the_type_of_the_error_is_shown_where_it_is_known():
     outcome = Outcome(last_state(SITE, *FAILED), errors={"write": OSError("disk full")})
     assert closing_lines(outcome) == ["site failed in 1.00 s: write: OSError: disk full"]
     assert outcome.exit_code == 1
+
+
+def test_a_cache_that_cannot_be_trusted_is_bad_input():
+    """Exit code 2, whatever else failed; an interruption is told as one."""
+    state = last_state(SITE, *FAILED)
+    errors = {"parse": OSError("no"), "write": CacheError("the cache entry 'x' is damaged")}
+    outcome = Outcome(state, errors)
+    assert outcome.exit_code == 2
+    assert closing_lines(outcome) == ["site failed in 1.00 s: write: CacheError: disk full"]
+    assert Outcome(state, errors, interrupted=130).exit_code == 130
+    assert Outcome(last_state(SITE, *COMPLETED), errors).exit_code == 0
 
 
 def test_an_error_without_message():

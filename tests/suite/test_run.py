@@ -297,3 +297,41 @@ def test_markup_and_escapes_in_output(write, milo_process):
     ended = milo_process("run", build)
     assert "speak | [bold]b[/] [/x] red end" in ended.out.splitlines()
     assert "\x1b" not in ended.out
+
+
+CACHED = """
+    from milo import Cache, Phase, Pipeline
+
+    def parse():
+        print("parsing")
+        return 3
+
+    pipeline = Pipeline("site", Phase("parse", parse, cache=Cache()), capture_output=True)
+"""
+
+
+def test_a_damaged_cache_entry_is_bad_input(write, milo_process, tmp_path):
+    """Exit code 2, the file is named and kept, and --force replaces it."""
+    site, cache = write("build.py", CACHED), tmp_path / "kept"
+    assert milo_process("run", site, "--cache", str(cache)).code == 0
+    (entry,) = cache.glob("*.milo.json")
+    entry.write_bytes(b"damaged")
+    ended = milo_process("run", site, "--cache", str(cache))
+    assert ended.code == 2
+    assert f"CacheError: the cache entry {str(entry)!r} is damaged" in ended.out
+    assert "was left as it is; delete it, or run with --force to replace it" in ended.out
+    assert "parsing" not in ended.out
+    assert entry.read_bytes() == b"damaged"
+    assert milo_process("run", site, "--cache", str(cache), "--force").code == 0
+    again = milo_process("run", site, "--cache", str(cache))
+    assert (again.code, "parse  completed from cache" in again.out) == (0, True)
+
+
+def test_a_cache_folder_that_is_a_file_is_bad_input(write, milo_process, tmp_path):
+    """Nothing runs, and the file stays."""
+    (tmp_path / "kept").write_text("mine")
+    ended = milo_process("run", write("build.py", CACHED), "--cache", str(tmp_path / "kept"))
+    assert ended.code == 2
+    assert "cannot be used: Not a directory" in ended.err
+    assert ended.out == ""
+    assert (tmp_path / "kept").read_text() == "mine"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from milo_pipeline._execution import Completed, LeftOut, Outcome, Skipped
 from milo_pipeline.persistence import (
+    CacheError,
     Checkpoint,
     FingerprintError,
     PhaseCache,
@@ -71,7 +72,12 @@ class Memory:
         return done
 
     def look_up(self, phase: Phase, context: Mapping[str, Any]) -> Completed | None:
-        """What the phase returned when everything it depends on was the same, if it is cached."""
+        """What the phase returned when everything it depends on was the same, if it is cached.
+
+        Raises:
+            CacheError: what is kept there cannot be trusted; it has been left as it was.
+            FingerprintError: a declared input is not there.
+        """
         if self._cache is None or phase.cache is None:
             return None
         key = self._key(phase, context)
@@ -79,7 +85,10 @@ class Memory:
         return None if hit is None else Completed(hit.result, "cache")
 
     def keep(self, phase: Phase, outcome: Outcome) -> None:
-        """Write down how the phase has ended; it is on its way to the disk when this returns."""
+        """Write down how the phase has ended; it is on its way to the disk when this returns.
+
+        A result that cannot be cached is logged as a warning.
+        """
         if isinstance(outcome, Completed) and not outcome.source:
             self._store(phase, outcome.result)
         if self._checkpoint is not None and isinstance(outcome, Completed):
@@ -133,7 +142,11 @@ class Memory:
         if input_fingerprint(phase.cache.inputs) != self._inputs[phase.name]:
             _log.warning("phase %r is not cached: its inputs changed while it ran", phase.name)
             return
-        prevented = self._cache.store(key, result, outputs=phase.cache.outputs)
+        try:
+            prevented = self._cache.store(key, result, outputs=phase.cache.outputs)
+        except CacheError as error:  # the phase has done its work: that is what counts
+            _log.warning("the result of phase %r is not cached: %s", phase.name, error)
+            return
         if prevented:
             _log.warning(
                 "the result of phase %r is not cached: it holds %s; return plain values, "

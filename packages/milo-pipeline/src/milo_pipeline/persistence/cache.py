@@ -175,12 +175,14 @@ class PhaseCache:
         except FileNotFoundError:
             return None
         except OSError as cause:
+            advice = "delete it, it is no file" if path.is_dir() else _ADVICE
             raise CacheError(
-                f"the cache entry {str(path)!r} cannot be read: {cause.strerror}; {_ADVICE}"
+                f"the cache entry {str(path)!r} cannot be read: {cause.strerror}; {advice}"
             ) from cause
         if head != _head(key, body):
             raise CacheError(
-                f"the cache entry {str(path)!r} is damaged or of another version; {_ADVICE}"
+                f"the cache entry {str(path)!r} is damaged or of another version, and was left "
+                f"as it is; {_ADVICE}"
             )
         content: dict[str, Any] = json.loads(body)
         return content

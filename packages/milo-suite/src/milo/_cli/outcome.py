@@ -40,11 +40,12 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """0 completed, 1 a phase failed, 130 (or 128 + signal) interrupted."""
+        """0 completed, 1 a phase failed, 2 its cache did, 130 (or 128 + signal) interrupted."""
         if self.interrupted:
             return self.interrupted
-        completed = self.state is not None and self.state.status == "completed"
-        return Exit.DONE if completed else Exit.PHASE_FAILED
+        if self.state is not None and self.state.status == "completed":
+            return Exit.DONE
+        return Exit.USAGE if _cache_failed(self.errors) else Exit.PHASE_FAILED
 
 
 def closing_lines(outcome: Outcome) -> list[str]:
@@ -60,6 +61,18 @@ def closing_lines(outcome: Outcome) -> list[str]:
         verdict = _failed_lines(state, outcome.errors)
     without = [*_skipped_lines(state, outcome.errors), *_never_began(outcome)]
     return [*verdict, *without, *_time_lines(outcome), *_parting_line(state, outcome.last_phase)]
+
+
+def _cache_failed(errors: Mapping[str, BaseException]) -> bool:
+    """Whether a phase failed because its cached result cannot be trusted: bad input, no bad work.
+
+    Only then can it be seen, for what is looked up depends on the results of other phases.
+    """
+    if not errors:
+        return False
+    from milo_pipeline.persistence import CacheError  # with SQLite, which most runs go without
+
+    return any(isinstance(error, CacheError) for error in errors.values())
 
 
 def _completed_line(state: PipelineState) -> str:
