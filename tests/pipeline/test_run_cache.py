@@ -1,5 +1,7 @@
 """A phase with ``cache=`` does not run while all that it is made from is the same."""
 
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,50 @@ def test_a_cached_phase_is_told_with_its_source(folder):
     assert [action.payload["source"] for action in told if action.type == "@@PHASE_COMPLETE"] == [
         "cache"
     ]
+
+
+def talk():
+    print("first")
+    print("second")
+    print("a warning", file=sys.stderr)
+
+
+def said(phase, **options):
+    """The lines that a run of the phase alone shows, with their streams, and its source."""
+    result = Pipeline("p", phase, capture_output=True).run(**options)
+    status = status_of(result.state, phase.name)
+    return [(log.line, log.stream) for log in status.logs], status.source
+
+
+LINES = [("first", "stdout"), ("second", "stdout"), ("a warning", "stderr")]
+
+
+def test_what_a_cached_phase_said_is_shown_again(folder):
+    """The same lines with their streams, at the times at which they are shown."""
+    phase = Phase("talk", talk, cache=Cache())
+    assert said(phase) == (LINES, "")
+    assert said(phase) == (LINES, "cache")
+    assert said(phase, force=True) == (LINES, "")
+    before = time.monotonic()
+    result = Pipeline("p", phase, capture_output=True).run()
+    assert all(log.timestamp >= before for log in result.state.phases[0].logs)
+
+
+def test_the_last_lines_are_kept_with_the_result(folder):
+    """As many as the phase keeps when it runs; none where output is not captured."""
+    short = Phase("talk", talk, cache=Cache(), max_logs=2)
+    assert said(short) == (LINES[1:], "")
+    assert said(short) == (LINES[1:], "cache")
+    assert Pipeline("p", short).run().state.phases[0].logs == ()
+
+
+def test_of_a_phase_that_ran_again_only_its_own_lines_are_kept(folder):
+    """Not those of the entry that was there before."""
+    loud = Phase("loud", lambda: print(Path("in.txt").read_text()), cache=Cache(["in.txt"]))
+    assert said(loud) == ([("one", "stdout")], "")
+    (folder / "in.txt").write_text("two")
+    assert said(loud) == ([("two", "stdout")], "")
+    assert said(loud) == ([("two", "stdout")], "cache")
 
 
 def test_a_changed_input_runs_its_phase(folder):

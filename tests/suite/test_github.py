@@ -108,6 +108,24 @@ def test_failed_items_stand_in_the_group_of_their_phase():
     ]
 
 
+def test_what_a_cached_phase_said_stands_in_its_group():
+    """It is told again without a start; what comes after the end stands behind the group."""
+    said = (
+        log("a", "::error::x"),
+        actions.phase_complete("a", None, 1.0, "cache"),
+        log("a", "late"),
+    )
+    assert lines_of(of_pair(*said), pipeline=PAIR)[1:] == [
+        "::group::a",
+        "::stop-commands::T",
+        "::error::x",
+        "::T::",
+        "::endgroup::",
+        "a  completed from cache",
+        "a | late",
+    ]
+
+
 def test_items_that_go_on_when_their_phase_has_ended_are_told():
     """Behind its group, and harmless."""
     ended = actions.phase_failed("render", "item 1: bad", 101.0)

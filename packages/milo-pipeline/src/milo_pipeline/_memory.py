@@ -8,9 +8,11 @@ own phase.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from milo_capture import Line
 from milo_pipeline._execution import Completed, LeftOut, Outcome, Skipped
 from milo_pipeline.persistence import (
     CacheError,
@@ -23,6 +25,7 @@ from milo_pipeline.persistence import (
     value_fingerprint,
 )
 from milo_pipeline.phase import Phase
+from milo_pipeline.phase_status import PhaseLog
 from milo_pipeline.run_plan import RunPlan
 
 if TYPE_CHECKING:
@@ -53,6 +56,7 @@ class Memory:
         self._is_whole = not plan.left_out
         self._keys: dict[str, str] = {}
         self._inputs: dict[str, str] = {}
+        self._heard: dict[str, deque[PhaseLog]] = {}
         self._cache = None if cache is None else PhaseCache(cache, force=force)
         if self._cache is not None:
             self._cache.refuse_unless_usable()
@@ -82,7 +86,20 @@ class Memory:
             return None
         key = self._key(phase, context)
         hit = None if key is None else self._cache.load(key, phase.cache.outputs)
+        if key is not None:
+            said = () if hit is None else hit.logs
+            self._heard[phase.name] = deque(said, maxlen=phase.max_logs)
         return None if hit is None else Completed(hit.result, "cache")
+
+    def hear(self, name: str, line: Line) -> None:
+        """Take note of what a phase says, if it is to be cached. Called by the feed's thread."""
+        heard = self._heard.get(name)
+        if heard is not None:
+            heard.append(PhaseLog(line.text, line.stream))  # its time says nothing to a later run
+
+    def said_before(self, name: str) -> Iterable[PhaseLog]:
+        """What a phase said in the run that its result was looked up of, the last lines of it."""
+        return self._heard.pop(name, ())
 
     def keep(self, phase: Phase, outcome: Outcome) -> None:
         """Write down how the phase has ended; it is on its way to the disk when this returns.
@@ -143,7 +160,8 @@ class Memory:
             _log.warning("phase %r is not cached: its inputs changed while it ran", phase.name)
             return
         try:
-            prevented = self._cache.store(key, result, outputs=phase.cache.outputs)
+            logs = self._heard[phase.name].copy()  # a thread of the handler's may go on talking
+            prevented = self._cache.store(key, result, logs=logs, outputs=phase.cache.outputs)
         except CacheError as error:  # the phase has done its work: that is what counts
             _log.warning("the result of phase %r is not cached: %s", phase.name, error)
             return

@@ -14,11 +14,16 @@ class Output:
     """Dispatches the captured lines of one run, from the feed's thread.
 
     A phase's lines have all been dispatched when its handler's call ends, so they stand
-    before whatever the saga says of the phase next.
+    before whatever the saga says of the phase next. ``hear`` is told of each line as well.
     """
 
-    def __init__(self, dispatch: Callable[[Action], None]) -> None:
+    def __init__(
+        self,
+        dispatch: Callable[[Action], None],
+        hear: Callable[[str, Line], None] | None = None,
+    ) -> None:
         self._dispatch = dispatch
+        self._hear = hear
         self._feed: LineFeed[str] = LineFeed(self._deliver)
 
     def of_call(self, name: str) -> AbstractContextManager[None]:
@@ -35,4 +40,6 @@ class Output:
 
     def _deliver(self, batch: Sequence[tuple[str, Line]]) -> None:
         for name, line in batch:
+            if self._hear is not None:
+                self._hear(name, line)
             self._dispatch(phase_log(name, line.text, line.stream, line.timestamp))

@@ -46,6 +46,7 @@ from milo_pipeline._scopes import Dispatcher, Scope
 from milo_pipeline.actions import (
     phase_complete,
     phase_failed,
+    phase_log,
     phase_mapped,
     phase_skipped,
     phase_start,
@@ -94,7 +95,7 @@ class Run:
         """The whole run. Returns ``True`` if every phase was completed or skipped."""
         dispatch = yield Dispatcher()
         if self._captures:
-            self._output = Output(dispatch)
+            self._output = Output(dispatch, None if self._memory is None else self._memory.hear)
         try:
             yield from self._run_and_conclude()
         except GeneratorExit:  # a handler has outlasted the store's patience: no more effects
@@ -215,6 +216,9 @@ class Run:
         except Exception as error:  # the cache is damaged, or a declared input is not there
             return Failed(error)
         known: Outcome | None = found
+        if known is not None and self._output is not None:
+            for said in self._memory.said_before(phase.name):
+                yield Put(phase_log(phase.name, said.line, said.stream, _now()))
         return known
 
     def _run_items(self, phase: Phase, map_over: str) -> Generator[Any, Any, Outcome]:

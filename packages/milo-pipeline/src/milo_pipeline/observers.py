@@ -61,7 +61,10 @@ class PipelineObserver:
     def phase_logged(
         self, phase: PhaseStatus, line: PhaseLog, state: PipelineState, action: Action
     ) -> None:
-        """The handler wrote a line; the last ones may come after the phase has ended."""
+        """The handler wrote a line; the last ones may come after the phase has ended.
+
+        Those of a result that comes from a cache are told again, before the phase has ended.
+        """
 
     def phase_retrying(self, phase: PhaseStatus, state: PipelineState, action: Action) -> None:
         """Attempt number ``phase.attempt`` failed with ``phase.error``; another one follows."""

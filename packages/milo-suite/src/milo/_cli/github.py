@@ -63,6 +63,7 @@ class GitHubDisplay:
         self._reader = EventReader()
         self._stories: dict[str, _Story] = {}  # in the order in which they began
         self._ended: deque[str] = deque()  # in the order in which they ended
+        self._over: set[str] = set()
         self._open = ""  # whose group is open; no phase has an empty name
 
     def showing(self) -> AbstractContextManager[None]:
@@ -77,10 +78,8 @@ class GitHubDisplay:
         if event.kind == "pipeline_started":
             size = counted(len(state.phases), "phase")
             self._writer.write_lines(harmless(f"{one_line(event.pipeline)} started ({size})"))
-        elif event.kind == "phase_started" and event.phase not in self._stories:
-            self._begin(event.phase)
         elif event.phase:
-            self._go_on(event)
+            self._tell_of_phase(event)
 
     def interrupted(self) -> None:
         """Say on stderr that the run winds down."""
@@ -97,6 +96,13 @@ class GitHubDisplay:
         self._writer.write_lines(*map(harmless, closing_lines(outcome)))
         self._writer.close()
 
+    def _tell_of_phase(self, event: Event) -> None:
+        is_new = event.phase not in self._stories and event.phase not in self._over
+        if is_new and event.kind in _BEGINNINGS:
+            self._begin(event.phase)
+        if not (is_new and event.kind == "phase_started"):
+            self._go_on(event)
+
     def _begin(self, phase: str) -> None:
         self._stories[phase] = _Story()
         if not self._open:
@@ -104,6 +110,8 @@ class GitHubDisplay:
 
     def _go_on(self, event: Event) -> None:
         story = self._stories.get(event.phase)
+        if event.kind in _ENDINGS:
+            self._over.add(event.phase)
         if story is None:  # it has ended without having begun, or says something afterwards
             self._writer.write_lines(*_afterwards(event, has_begun=False))
         elif event.kind in _ENDINGS:
@@ -141,6 +149,8 @@ class GitHubDisplay:
         return [f"::{self._token}::", command("endgroup"), *story.after]
 
 
+_BEGINNINGS = frozenset({"phase_started", "phase_log"})
+"""A phase whose result comes from a cache says again what it said, and does not start."""
 _ENDINGS = frozenset({"phase_completed", "phase_failed", "phase_skipped"})
 
 
