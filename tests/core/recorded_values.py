@@ -1,14 +1,21 @@
 """Arbitrary payloads, and what it means that two of them are the same."""
 
 from dataclasses import fields, is_dataclass
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 from hypothesis import strategies as st
 from recorded_types import Colour, Level, Pair, Point, Slotted
 
 texts = st.text(st.characters(exclude_categories=()), max_size=4)
 plain = st.none() | st.booleans() | st.integers() | st.floats() | texts | st.binary(max_size=4)
+paths = (
+    st.builds(Path, texts)
+    | st.builds(PurePosixPath, texts, texts)
+    | st.builds(PureWindowsPath, st.text("aA/\\. \ud800", max_size=8))
+    | st.sampled_from(["C:", "c:a", "C:/a", "//host/share/a", "/a"]).map(PureWindowsPath)
+)
 keys = st.recursive(
-    plain | st.sampled_from([*Colour, *Level, Slotted.Inner.DEEP]),
+    plain | paths | st.sampled_from([*Colour, *Level, Slotted.Inner.DEEP]),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3).map(tuple),
         st.frozensets(inner, max_size=3),
@@ -40,6 +47,8 @@ def same(one, two):
         return False
     if isinstance(one, float):
         return repr(one) == repr(two)
+    if isinstance(one, PurePath):
+        return (str(one), one.anchor) == (str(two), two.anchor)
     if isinstance(one, (list, tuple)):
         return len(one) == len(two) and all(map(same, one, two))
     if isinstance(one, dict):

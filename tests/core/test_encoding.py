@@ -6,6 +6,7 @@ import sys
 from collections import OrderedDict
 from dataclasses import dataclass
 from enum import Flag
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
 from hypothesis import example, given
@@ -76,12 +77,61 @@ def test_plain_json_stands_for_itself():
         (b"hi", {"~": "bytes", "v": "6869"}),
         (Point(1, 2), {"~": "data", "t": "recorded_types:Point", "v": {"x": 1, "y": 2}}),
         (Colour.RED, {"~": "enum", "t": "recorded_types:Colour", "v": "RED"}),
+        (Path("a/b"), {"~": "path", "t": type(Path()).__name__, "v": str(Path("a/b"))}),
+        (PurePosixPath("a/b"), {"~": "path", "t": "PurePosixPath", "v": "a/b"}),
+        (PureWindowsPath("C:/a"), {"~": "path", "t": "PureWindowsPath", "v": "C:\\a"}),
         (object(), {"~": "opaque", "t": "builtins:object"}),
     ],
 )
 def test_the_forms_the_module_shows(value, encoded):
     """The forms are a file format: they stay as the documentation shows them."""
     assert encode(value) == encoded
+
+
+@pytest.mark.parametrize("kind", [Path, PurePosixPath, PureWindowsPath])
+def test_a_path_comes_back_as_one(kind):
+    """Wherever it is in a value, and of its own kind; relative stays relative."""
+    value = {kind("/etc/x.ini"): [kind("a"), (kind(),)], "in": {kind("b")}}
+    back = decode(through_json(value))
+    assert same(back, value)
+    assert {type(path) for path in back["in"]} == {type(kind())}
+
+
+def test_a_path_of_another_system_is_named():
+    """It cannot be made here; the message says which one could be read anywhere."""
+    other = "PosixPath" if type(Path()).__name__ == "WindowsPath" else "WindowsPath"
+    with pytest.raises(LookupError, match=f"a {other} can be read on its own system only; .*Pure"):
+        decode({"~": "path", "t": other, "v": "a"})
+
+
+def test_a_path_that_its_text_does_not_lead_to_is_marked():
+    """Before Python 3.12, the text of ``./c:`` is that of a drive; it never becomes one."""
+    odd = PureWindowsPath("./c:")
+    encoded = encode(odd)
+    assert opaque_types(encoded) or decode(encoded).drive == ""
+
+
+@dataclass
+class Asked:
+    """Stands for a class whose objects can be asked which path they are."""
+
+    def __fspath__(self):
+        raise SystemExit("ran")
+
+
+def test_reading_a_path_asks_nobody_for_it():
+    """A forged path is text or it is refused; no ``__fspath__`` of an imported class runs."""
+    asked = {"~": "data", "t": f"{__name__}:Asked", "v": {}}
+    assert type(decode(asked)) is Asked
+    for forged in (asked, 1, ["a"], None):
+        with pytest.raises(LookupError, match="no path"):
+            decode({"~": "path", "t": "PurePosixPath", "v": forged})
+    with pytest.raises(LookupError, match="no path"):
+        decode({"~": "path", "t": "Popen", "v": "a"})
+
+
+class OwnPath(PurePosixPath):
+    """A path that may hold more than its text."""
 
 
 class Text(str):
@@ -106,6 +156,7 @@ class Bits(Flag):
         1j,
         Bits.ONE | Bits.TWO,
         Failure("lost arguments"),
+        OwnPath("a"),
     ],
     ids=repr,
 )

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from run_tools import Calls, status_of, statuses
@@ -251,6 +251,26 @@ def test_a_result_that_cannot_be_written_down_is_not_cached(folder, caplog):
     pipeline = Pipeline("p", Phase("a", object, cache=Cache()))
     assert pipeline.run().ok
     assert "the result of phase 'a' is not cached: it holds builtins:object" in caplog.text
+
+
+def paths():
+    CALLS.note("paths")
+    return {"made": [Path("out.txt"), PurePosixPath("/srv")]}
+
+
+def test_a_result_that_holds_paths_is_cached(folder):
+    """With the kinds of the paths, and what depends on it has a key."""
+
+    def run():
+        after = Phase("after", lambda context: None, depends_on=["paths"], cache=Cache())
+        return Pipeline("p", Phase("paths", paths, cache=Cache()), after).run()
+
+    CALLS.taken()
+    first, second = run(), run()
+    assert CALLS.taken() == ["paths"]
+    assert second.results["paths"] == first.results["paths"]
+    assert [type(path) for path in second.results["paths"]["made"]] == [type(Path()), PurePosixPath]
+    assert {phase.source for phase in second.state.phases} == {"cache"}
 
 
 def test_a_dependency_that_cannot_be_told_apart_is_no_key(folder, caplog):

@@ -7,10 +7,14 @@ Plain JSON values stand for themselves; everything else is an object with the ta
     b"hi"           {"~": "bytes", "v": "6869"}
     Point(1, 2)     {"~": "data", "t": "app:Point", "v": {"x": 1, "y": 2}}
     Colour.RED      {"~": "enum", "t": "app:Colour", "v": "RED"}
+    Path("a/b")     {"~": "path", "t": "PosixPath", "v": "a/b"}
     object()        {"~": "opaque", "t": "builtins:object"}    cannot be read back
 
 Types are looked up among the modules already imported. Reading a value imports nothing, calls
-no constructor and makes nothing but the above, so a forged file can lie but not act.
+no constructor of theirs and makes nothing but the above, so a forged file can lie but not act.
+
+A path is one of its system: ``Path`` is a ``PosixPath`` or a ``WindowsPath`` and is read back
+where that is so; a ``PurePosixPath`` and a ``PureWindowsPath`` are read back anywhere.
 """
 
 from __future__ import annotations
@@ -22,12 +26,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from pathlib import PosixPath, PurePath, PurePosixPath, PureWindowsPath, WindowsPath
 from types import BuiltinFunctionType
 from typing import Any
 
 TAG = "~"
 _LONG = 4096  # bits; far longer numbers are slow, and then refused, in decimal
 _DEEPEST = 100  # a number, not the stack's end, which is elsewhere for every caller
+_PATHS: dict[str, type[PurePath]] = {
+    kind.__name__: kind for kind in (PosixPath, WindowsPath, PurePosixPath, PureWindowsPath)
+}
 _SPLIT = re.compile("[\ud800-\udbff][\udc00-\udfff]")  # JSON would read it as one character
 
 
@@ -113,6 +121,8 @@ def _mapping(value: dict[Any, Any], above: tuple[int, ...]) -> Any:
 
 
 def _composite(value: Any, kind: type, above: tuple[int, ...]) -> Any:
+    if _is_path(kind):
+        return _path(value, kind)
     if not _findable(kind):
         return _opaque(value)
     if _is_record(kind):
@@ -131,6 +141,17 @@ def _enum(value: Enum, kind: type[Enum]) -> Any:
     return {**_tagged("enum", value.name), "t": _name(kind)}
 
 
+def _path(value: PurePath, kind: type[PurePath]) -> Any:
+    """By its text, if that means the same path again: Python 3.11 writes ``./c:`` as ``c:``."""
+    text, name = str(value), kind.__name__
+    if _PATHS.get(name) is not kind:  # a class of somebody's own may hold more
+        return _opaque(value)
+    again = kind(text)
+    if again != value or again.anchor != value.anchor:
+        return _opaque(value)
+    return {**_tagged("path", _text(text)), "t": name}
+
+
 def _text(value: str) -> Any:
     if _SPLIT.search(value) is None:
         return value
@@ -142,6 +163,10 @@ def _is_record(kind: type) -> bool:
     return is_dataclass(kind) and not any(
         isinstance(vars(base).get("__new__"), BuiltinFunctionType) for base in kind.__mro__[:-1]
     )
+
+
+def _is_path(kind: type) -> bool:
+    return issubclass(kind, PurePath)
 
 
 def _is_namedtuple(kind: type) -> bool:
@@ -210,6 +235,19 @@ def _restore_enum(data: dict[str, Any]) -> Any:
     return kind.__members__[name]
 
 
+def _restore_path(data: dict[str, Any]) -> PurePath:
+    kind, text = _PATHS.get(data["t"]), decode(data["v"])
+    if kind is None or type(text) is not str:  # what is no text might be asked for its path
+        raise LookupError(f"{data['t']} is no path, or not written as one")
+    try:
+        return kind(text)
+    except NotImplementedError as cause:
+        raise LookupError(
+            f"a {data['t']} can be read on its own system only; record a Pure{data['t']} "
+            "to read it anywhere"
+        ) from cause
+
+
 def _refuse(data: dict[str, Any]) -> Any:
     raise LookupError(f"a {data['t']} was not recorded, only that it was there")
 
@@ -231,5 +269,6 @@ _DECODERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "data": _restore_data,
     "namedtuple": _restore_namedtuple,
     "enum": _restore_enum,
+    "path": _restore_path,
     "opaque": _refuse,
 }

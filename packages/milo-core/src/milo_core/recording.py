@@ -142,7 +142,7 @@ def _actions(recording: str | Path | Iterable[Mapping[str, Any]]) -> Iterator[Ac
             raise ReplayError(
                 index,
                 f"({kind}) carries a {', a '.join(unknown)}, which cannot be recorded; use "
-                "plain values, dataclasses or enums in payloads, not nested without end",
+                "plain values, paths, dataclasses or enums in payloads, not nested without end",
             )
         try:
             yield Action(kind, decode(encoded) if from_file else payload)

@@ -168,7 +168,7 @@ class Memory:
         if prevented:
             _log.warning(
                 "the result of phase %r is not cached: it holds %s; return plain values, "
-                "dataclasses or enums",
+                "paths, dataclasses or enums",
                 phase.name,
                 ", ".join(prevented),
             )

@@ -278,5 +278,5 @@ def _row_digest(row: tuple[str | None, ...]) -> str:
 def _cannot_keep(phase: str, types: tuple[str, ...]) -> str:
     return (
         f"the result of phase {phase!r} holds {', '.join(types)}, which cannot be kept: the "
-        "phase runs again on resume; return plain values, dataclasses or enums to avoid that"
+        "phase runs again on resume; return plain values, paths, dataclasses or enums to avoid that"
     )

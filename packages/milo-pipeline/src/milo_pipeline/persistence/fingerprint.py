@@ -91,5 +91,5 @@ def value_fingerprint(value: Any) -> str:
     except Unencodable as error:
         raise FingerprintError(
             f"a {' and a '.join(error.types)} cannot be told from another like it; give plain "
-            "values, dataclasses or enums"
+            "values, paths, dataclasses or enums"
         ) from error
