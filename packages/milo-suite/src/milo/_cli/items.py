@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,17 +69,15 @@ def is_failed(status: str, error: str) -> bool:
     return status == FAILED and error != CANCELLED
 
 
-def count_of(items: Iterable[PhaseStatus]) -> ItemCount:
+def count_of(items: Sequence[PhaseStatus]) -> ItemCount:
     """The count of ``PhaseStatus.items``."""
-    found = Counter((item.status, is_failed(item.status, item.error)) for item in items)
-    return ItemCount(
-        found.total(), found[COMPLETED, False], found[SKIPPED, False], found[FAILED, True]
-    )
+    found = Counter(item.status for item in items)
+    failed = found[FAILED] and sum(is_failed(item.status, item.error) for item in items)
+    return ItemCount(found.total(), found[COMPLETED], found[SKIPPED], failed)
 
 
 def worth_a_row(phase: PhaseStatus) -> list[PhaseStatus]:
     """The items to look at while ``phase`` runs or after it has failed: failed and running ones."""
-    if phase.status not in (*UNDERWAY, FAILED):
-        return []
-    failed = [item for item in phase.items if is_failed(item.status, item.error)]
-    return failed + [item for item in phase.items if item.status in UNDERWAY]
+    looked_at = [item for item in phase.items if item.status in (FAILED, *UNDERWAY)]
+    failed = [item for item in looked_at if is_failed(item.status, item.error)]
+    return failed + [item for item in looked_at if item.status != FAILED]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
@@ -24,6 +24,8 @@ _STYLES = {
     "skipped": "yellow",
 }
 _UNDERWAY = ("running", "retrying")
+_ASKED = (*_UNDERWAY, "failed")
+"""What a phase is whose items are worth a look."""
 _BAR_ROWS = 2
 _FEWEST_ROWS = 3
 _WIDEST_NAME = 40
@@ -41,10 +43,11 @@ def progress_picture(
     control characters are left out. ``note`` comes below everything.
     """
     rows = max(_FEWEST_ROWS, height - _BAR_ROWS - bool(note))
+    found = {phase.name: worth_a_row(phase) for phase in state.phases if phase.status in _ASKED}
     spare = max(rows - len(state.phases), rows // 3)
-    spare = sum(map(len, _item_rows(state.phases, spare).values()))
+    spare = sum(map(len, _item_rows(found, found, spare).values()))
     shown = most_interesting(state.phases, rows - spare)
-    items = _item_rows(shown, spare)
+    items = _item_rows(found, [phase.name for phase in shown], spare)
     parts: list[RenderableType] = [_table(shown, items, now, symbols)]
     if len(shown) < len(state.phases):
         parts.append(_the_rest(state.phases, shown, symbols))
@@ -73,23 +76,24 @@ def most_interesting(phases: Sequence[PhaseStatus], rows: int) -> list[PhaseStat
     return [phases[i] for i in sorted(chosen)]
 
 
-def _item_rows(phases: Sequence[PhaseStatus], rows: int) -> dict[str, list[PhaseStatus | int]]:
-    """The items that get a row, by the name of their phase; a number stands for so many more.
+def _item_rows(
+    found: Mapping[str, Sequence[PhaseStatus]], names: Iterable[str], rows: int
+) -> dict[str, list[PhaseStatus | int]]:
+    """The items of the phases ``names`` that get a row; a number stands for so many more.
 
-    They take at most ``rows`` rows. Only phases that run or have failed are asked for items.
+    They take at most ``rows`` rows.
     """
-    found: dict[str, list[PhaseStatus | int]] = {}
-    for phase in phases:
-        items = worth_a_row(phase)
-        most = min(_MOST_ITEMS, rows)
+    shown: dict[str, list[PhaseStatus | int]] = {}
+    for name in names:
+        items, most = found.get(name, ()), min(_MOST_ITEMS, rows)
         if not items or most < 2:
             continue
-        shown: list[PhaseStatus | int] = list(items[: most if len(items) <= most else most - 1])
-        if len(shown) < len(items):
-            shown.append(len(items) - len(shown))
-        found[phase.name] = shown
-        rows -= len(shown)
-    return found
+        if len(items) <= most:
+            shown[name] = list(items)
+        else:
+            shown[name] = [*items[: most - 1], len(items) - (most - 1)]
+        rows -= len(shown[name])
+    return shown
 
 
 def _table(
