@@ -163,7 +163,9 @@ class _PipelineReducer:
             return None
         names = range(int(facts.get("count", 0)))
         items = split(tuple(pending(f"{before[0]}[{i}]") for i in names))
-        return _with_phase(run, index, (*before[:8], items, before[9]), _seconds(facts.get("at"), run))
+        return _with_phase(
+            run, index, (*before[:8], items, before[9]), _seconds(facts.get("at"), run)
+        )
 
     def _item_moved(self, run: KeptRun, facts: Facts) -> PipelineState | None:
         """Any change of an item's status; an ended item changes no more."""
