@@ -8,10 +8,18 @@ from recorded_types import Colour, Level, Pair, Point, Slotted
 
 texts = st.text(st.characters(exclude_categories=()), max_size=4)
 plain = st.none() | st.booleans() | st.integers() | st.floats() | texts | st.binary(max_size=4)
+
+
+def leads_back(path):
+    """Not so for some Windows paths of no use, such as ``//A//``; these stay opaque."""
+    again = type(path)(str(path))
+    return (again, again.anchor) == (path, path.anchor)
+
+
 paths = (
     st.builds(Path, texts)
     | st.builds(PurePosixPath, texts, texts)
-    | st.builds(PureWindowsPath, st.text("aA/\\. \ud800", max_size=8))
+    | st.builds(PureWindowsPath, st.text("aA/\\. \ud800", max_size=8)).filter(leads_back)
     | st.sampled_from(["C:", "c:a", "C:/a", "//host/share/a", "/a"]).map(PureWindowsPath)
 )
 keys = st.recursive(
