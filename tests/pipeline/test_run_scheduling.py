@@ -1,6 +1,7 @@
 """When phases of a run begin: dataflow, who runs alone, in which order, on how many threads."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 from hypothesis import given, settings
@@ -217,6 +218,26 @@ def test_a_lane_that_has_ended_a_phase_takes_the_next():
     assert execution.next_after(0, SCOPE) == (1, 2)
     execution.note(1, Completed(None))
     assert execution.next_after(1, SCOPE) == (2, 0)
+
+
+def test_a_lane_between_two_phases_is_underway(monkeypatch):
+    """Whoever asks while one phase has been settled and the next not taken waits for the answer."""
+    pipeline = Pipeline("p", phase("a", parallel=True), phase("b", nothing, "a", parallel=True))
+    execution = Execution(pipeline, plan_run(pipeline))
+    execution.claim()
+    execution.first(SCOPE)
+    execution.note(0, Completed(None))
+    claim, answers = execution._claim, []
+
+    def ask_meanwhile():
+        answers.append(pool.submit(lambda: execution.is_underway))
+        wait(answers, timeout=0.1)  # long enough for who does not wait
+        return claim()
+
+    monkeypatch.setattr(execution, "_claim", ask_meanwhile)
+    with ThreadPoolExecutor(1) as pool:
+        assert execution.next_after(0, SCOPE) == (1, 0)
+        assert answers[0].result(60)
 
 
 PRINTS_ITS_ORDER = """

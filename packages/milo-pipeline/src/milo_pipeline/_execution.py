@@ -154,8 +154,12 @@ class Execution:
 
     @property
     def is_underway(self) -> bool:
-        """Whether something that was claimed has not ended."""
-        return self.alone is not None or bool(self._running) or bool(self._line)
+        """Whether something that was claimed has not ended.
+
+        Asked under the lock, or a lane between two phases would look as if there were none.
+        """
+        with self:
+            return self.alone is not None or bool(self._running) or bool(self._line)
 
     # What came of a phase
 
