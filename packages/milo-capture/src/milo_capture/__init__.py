@@ -11,6 +11,7 @@ _log_calls   who logs waits for room when it has let go of the locks of ``loggin
 _replace     replacing an attribute while somebody needs it, then undoing it
 _run         ``run``: a program whose output is captured; _run_async: from a coroutine
 _process     a process in a group of its own: started, heard out, ended with all it started
+_exchange    a request to a program and its response, beside its standard streams
 _fds         what C code and children write to file descriptors 1 and 2
 _pumping     what comes out of pipes, as text
 _cancelling  ``CancelToken``, and the one that a block is cancelled by
@@ -19,6 +20,7 @@ errors       what goes wrong
 
 from milo_capture._cancelling import CancelToken, cancelled_by, current_cancel
 from milo_capture._collect import CapturedOutput, capture
+from milo_capture._exchange import request_pipes
 from milo_capture._feed import LineFeed
 from milo_capture._lines import Line, StreamName
 from milo_capture._run import CompletedRun, run
@@ -52,6 +54,7 @@ __all__ = [
     "cancelled_by",
     "capture",
     "current_cancel",
+    "request_pipes",
     "run",
     "run_async",
 ]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
 
+from milo_capture._exchange import Exchange
 from milo_capture._lines import StreamName
 from milo_capture._pumping import Pump
 from milo_capture.errors import CaptureError, ProcessNotStarted
@@ -31,9 +32,10 @@ class Process:
         show: Callable[[StreamName, str], object],
         encoding: str,
         errors: str,
+        exchange: Exchange | None = None,
     ) -> None:
         self.has_exited = False
-        self._popen = popen = _start(command, cwd, env, feeds is not None)
+        self._popen = popen = _start(command, cwd, env, feeds is not None, exchange)
         self.pump = Pump(show)
         self._watcher = threading.Thread(target=self._watch, name="milo-capture-exit", daemon=True)
         try:
@@ -43,6 +45,8 @@ class Process:
             if feeds is not None:
                 assert popen.stdin is not None
                 self.pump.write(popen.stdin.fileno(), feeds, popen.stdin.close)
+            if exchange is not None:
+                exchange.begin(self.pump)
             self._watcher.start()
         except BaseException:
             self._signal_group(signal.SIGKILL)
@@ -105,6 +109,7 @@ def _start(
     cwd: str | os.PathLike[str] | None,
     env: Mapping[str, str] | None,
     takes_input: bool,
+    exchange: Exchange | None,
 ) -> "subprocess.Popen[bytes]":
     if not hasattr(os, "killpg"):
         raise CaptureError(
@@ -116,7 +121,8 @@ def _start(
         return subprocess.Popen(
             command,
             cwd=folder,
-            env=env,
+            env=env if exchange is None else exchange.environment(env),
+            pass_fds=() if exchange is None else exchange.passed,
             stdin=subprocess.PIPE if takes_input else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -68,6 +68,15 @@ class Pump:
     def read(self, pipe: int, stream: StreamName, encoding: str, errors: str) -> None:
         """From now on, what comes out of ``pipe`` is shown as text of ``stream``."""
         decode = codecs.getincrementaldecoder(encoding)(errors).decode
+
+        def show(data: bytes) -> None:
+            if text := decode(data, not data):
+                self._show(stream, text)
+
+        self.read_bytes(pipe, show)
+
+    def read_bytes(self, pipe: int, take: Callable[[bytes], object]) -> None:
+        """From now on, ``take`` gets what comes out of ``pipe``, and ``b""`` at its end."""
         os.set_blocking(pipe, False)
 
         def read_some() -> None:
@@ -78,8 +87,7 @@ class Pump:
             if not data:
                 self._selector.unregister(pipe)
                 self._open_pipes -= 1
-            if text := decode(data, not data):
-                self._show(stream, text)
+            take(data)
 
         self._selector.register(pipe, selectors.EVENT_READ, read_some)
         self._open_pipes += 1

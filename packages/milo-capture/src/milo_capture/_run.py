@@ -4,11 +4,13 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from time import monotonic
 
 from milo_capture._cancelling import CancelToken, current_cancel
+from milo_capture._exchange import Exchange
 from milo_capture._lines import Line, LineAssembler, StreamName
 from milo_capture._process import Process
 from milo_capture._sink import innermost_open_sink
@@ -23,7 +25,8 @@ class CompletedRun:
 
     ``lines`` are those of both streams in the order in which they were completed; ``stdout``
     and ``stderr`` are the text of each as it came, line ends included. ``returncode`` is
-    negative for a program that a signal ended; ``elapsed`` is in seconds.
+    negative for a program that a signal ended; ``elapsed`` is in seconds. ``response`` is what
+    a program that got a ``request`` wrote back.
     """
 
     args: tuple[str, ...]
@@ -32,6 +35,7 @@ class CompletedRun:
     stdout: str = field(repr=False)
     stderr: str = field(repr=False)
     elapsed: float
+    response: bytes = field(default=b"", repr=False)
 
 
 def run(
@@ -46,6 +50,7 @@ def run(
     errors: str = "replace",
     cancel: CancelToken | None = None,
     kill_after: float = 5.0,
+    request: bytes | None = None,
 ) -> CompletedRun:
     r"""Run a program; what it prints is captured as if the caller printed it, while it runs.
 
@@ -60,6 +65,10 @@ def run(
 
     When the program ends by itself, the processes it left behind are left alone. Their output
     is waited for half a second; then they write to a broken pipe.
+
+    A ``request`` reaches the program through a pipe of its own, for a program that is written
+    to take it: ``request_pipes()`` tells it where. What it writes back is the ``response`` of
+    the ``CompletedRun``. Neither is limited in size, and both move while the program prints.
 
     Raises:
         ProcessFailed: the exit code is not 0, and ``check`` is true.
@@ -80,14 +89,17 @@ def run(
     begun = monotonic()
     if token.is_cancelled:
         raise ProcessCancelled(output.completed(command, -signal.SIGTERM, 0.0))
-    process = Process(command, cwd, env, feeds, output.show, encoding, errors)
-    try:
-        deadline = None if timeout is None else begun + timeout
-        ending = _attend(process, token, deadline, kill_after)
-    finally:
-        returncode = process.release()
-        output.end_lines()
-    done = output.completed(command, returncode, monotonic() - begun)
+    exchange = None if request is None else Exchange(request)
+    with nullcontext() if exchange is None else closing(exchange):
+        process = Process(command, cwd, env, feeds, output.show, encoding, errors, exchange)
+        try:
+            deadline = None if timeout is None else begun + timeout
+            ending = _attend(process, token, deadline, kill_after)
+        finally:
+            returncode = process.release()
+            output.end_lines()
+    response = b"" if exchange is None else exchange.response
+    done = output.completed(command, returncode, monotonic() - begun, response)
     if ending is _Ending.CANCELLED:
         raise ProcessCancelled(done)
     if ending is _Ending.TIMEOUT and timeout is not None:
@@ -149,9 +161,11 @@ class _Output:
                 if sink is not None:
                     sink.end_line(stream)
 
-    def completed(self, command: tuple[str, ...], returncode: int, elapsed: float) -> CompletedRun:
+    def completed(
+        self, command: tuple[str, ...], returncode: int, elapsed: float, response: bytes = b""
+    ) -> CompletedRun:
         stdout, stderr = ("".join(pieces) for pieces in self._pieces.values())
-        return CompletedRun(command, returncode, self._lines, stdout, stderr, elapsed)
+        return CompletedRun(command, returncode, self._lines, stdout, stderr, elapsed, response)
 
 
 def _command(args: Sequence[Argument]) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ async def run_async(
     errors: str = "replace",
     cancel: CancelToken | None = None,
     kill_after: float = 5.0,
+    request: bytes | None = None,
 ) -> CompletedRun:
     """As ``run``, for a coroutine; the event loop goes on meanwhile.
 
@@ -47,6 +48,7 @@ async def run_async(
                 errors=errors,
                 cancel=token,
                 kill_after=kill_after,
+                request=request,
             )
         )
     )
