@@ -8,6 +8,7 @@ exports       what a run leaves behind: graphs, trace, timeline, report
 persistence   checkpoints and cached results
 observers     ``PipelineObserver``: told of runs; plugins bring some
 otel          one that makes OpenTelemetry spans
+executors     where handlers are called: on a thread, in a process, where a plugin says
 params        ``Param``: what a run can be given
 selection     which phases a run leaves out
 run_plan      what one run is to do, decided before anything runs
@@ -33,6 +34,8 @@ from milo_pipeline.errors import (
     PhaseTimeout,
     PipelineError,
     PipelineFailed,
+    ProcessDied,
+    TransferError,
 )
 from milo_pipeline.observers import PipelineObserver
 from milo_pipeline.params import Param
@@ -67,6 +70,8 @@ __all__ = [
     "PipelineState",
     "PipelineViewState",
     "PlannedPhase",
+    "ProcessDied",
+    "TransferError",
     "get_active_pipeline",
     "make_detail_reducer",
     "pipeline_to_timeline",

@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 from milo_capture import CancelToken, cancelled_by
 from milo_effects import Call, SagaCancelled
 from milo_pipeline._output import Output
+from milo_pipeline.executors._installed import called_elsewhere
+from milo_pipeline.executors.executor import THREAD
 from milo_pipeline.phase import Phase
 
 Context: TypeAlias = dict[str, Any]
@@ -56,11 +58,12 @@ def call_handler(
 
 
 def _call(phase: Phase, arguments: Context, output: Output | None, token: CancelToken) -> Any:
+    call = phase.handler if phase.executor == THREAD else called_elsewhere(phase)
     with cancelled_by(token):
         if output is None:
-            return phase.handler(**arguments)
+            return call(**arguments)
         with output.of_call(phase.name):
-            return phase.handler(**arguments)
+            return call(**arguments)
 
 
 async def _await(phase: Phase, handler: Coroutine[Any, Any, Any], output: Output | None) -> Any:

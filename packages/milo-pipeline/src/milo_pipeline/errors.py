@@ -6,6 +6,8 @@
         │   ├── CycleError    phases wait for each other; ``path`` shows how
         │   └── ParameterError  a run was given a parameter it does not know, or not as declared
         ├── ItemFailed        an item of a phase with ``map_over`` failed
+        ├── TransferError     what a phase's process is given or gives back cannot be pickled
+        ├── ProcessDied       a phase's process ended before its handler had
         ├── PhaseTimeout      a handler did not return in its time (a ``TimeoutError``, too)
         └── PipelineFailed    a run did not complete; ``result`` holds all of it
 
@@ -14,6 +16,7 @@ All of them say what was given, what was expected and what to do.
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 from milo_core import MiloError
@@ -57,6 +60,35 @@ class ParameterError(DefinitionError):
 
 class PhaseTimeout(PipelineError, TimeoutError):
     """An attempt took longer than the ``timeout`` of its phase. Its policy says what follows."""
+
+
+class TransferError(PipelineError):
+    """The handler of a phase, an argument, its result or its error cannot change processes."""
+
+
+class ProcessDied(PipelineError):
+    """The process of a phase ended before its handler returned or raised.
+
+    Attributes:
+        phase: the name of the phase.
+        returncode: its exit code, negative if a signal ended it.
+    """
+
+    def __init__(self, phase: str, returncode: int) -> None:
+        super().__init__(phase, returncode)
+        self.phase = phase
+        self.returncode = returncode
+
+    def __str__(self) -> str:
+        return f"the process of phase {self.phase!r} {self._end()} before its handler returned"
+
+    def _end(self) -> str:
+        if self.returncode >= 0:
+            return f"ended with exit code {self.returncode}"
+        try:
+            return f"was ended by {signal.Signals(-self.returncode).name}"
+        except ValueError:  # a real-time signal
+            return f"was ended by signal {-self.returncode}"
 
 
 class ItemFailed(PipelineError):

@@ -14,6 +14,7 @@ from milo_pipeline._checks import (
 )
 from milo_pipeline.caching import Cache
 from milo_pipeline.errors import DefinitionError
+from milo_pipeline.executors.executor import THREAD, Executor
 from milo_pipeline.policy import PhasePolicy
 
 STOP_ON_FAILURE: Final = PhasePolicy()
@@ -46,6 +47,10 @@ class Phase:
     With ``cache`` the phase does not run, but gives the result of an earlier run, while its
     code, parameters, inputs and what it depends on are those of then.
 
+    ``executor`` says where the handler is called: on a thread of the run, or with
+    ``"process"`` in a process of its own, which really ends at its ``timeout``. It is the name
+    of a plugin or an ``Executor``; see ``milo_pipeline.executors``. ``when`` is asked here.
+
     ``depends_on`` takes any iterable of names and holds a tuple without repeats (in
     sorted order when given a set, whose own order changes from process to process).
 
@@ -71,6 +76,7 @@ class Phase:
     resources: Mapping[str, int] = field(default_factory=dict, hash=False)
     map_over: str | None = None
     cache: Cache | None = None
+    executor: str | Executor = THREAD
 
     def __post_init__(self) -> None:
         refuse_unless_name("Phase", self.name)
@@ -99,6 +105,7 @@ class Phase:
             owner,
             f"cache must be a Cache, not {self.cache!r}; for instance Cache(inputs=['src'])",
         )
+        _refuse_unless_executor(owner, self.executor)
         object.__setattr__(self, "params", _names(owner, "params", self.params))
         object.__setattr__(self, "resources", units(owner, self.resources, least=0))
 
@@ -156,6 +163,16 @@ def _refuse_unless_callable(owner: str, handler: object) -> None:
 def _refuse_unless_is(owner: str, field: str, value: object, kind: type) -> None:
     refuse_unless(
         isinstance(value, kind), owner, f"{field} must be a {kind.__name__}, not {value!r}"
+    )
+
+
+def _refuse_unless_executor(owner: str, executor: object) -> None:
+    fits = isinstance(executor, Executor) or (isinstance(executor, str) and executor.strip() != "")
+    hint = "; make one: " + executor.__name__ + "()" if isinstance(executor, type) else ""
+    refuse_unless(
+        fits,
+        owner,
+        f'executor must be a name such as "process", or an Executor, not {executor!r}{hint}',
     )
 
 

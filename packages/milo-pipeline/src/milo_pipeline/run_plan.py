@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from milo_pipeline.executors._installed import refuse_unless_executable
 from milo_pipeline.params import bind
 from milo_pipeline.phase import Phase
 from milo_pipeline.selection import left_out
@@ -56,11 +57,15 @@ def plan_run(
     """The plan of a run with the options of ``Pipeline.run``, which says what they mean.
 
     Raises:
-        DefinitionError: they cannot be meant.
+        DefinitionError: they cannot be meant, or a phase that runs names an executor that is
+            not there or does not take it.
     """
+    given = bind(pipeline.params, params or {})
+    left = left_out(pipeline.plan, only=only, start_at=start_at, skip=skip)
+    refuse_unless_executable(each for i, each in enumerate(pipeline.phases) if i not in left)
     return RunPlan(
-        params=bind(pipeline.params, params or {}),
-        left_out=left_out(pipeline.plan, only=only, start_at=start_at, skip=skip),
+        params=given,
+        left_out=left,
         keep_going=pipeline.keep_going if keep_going is None else keep_going,
         fail_fast=pipeline.fail_fast and not keep_going,
     )
