@@ -13,7 +13,7 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from milo_pipeline.errors import TransferError
-from milo_pipeline.executors._sources import MAIN, Source, make_importable, source_of
+from milo_pipeline.executors._sources import MAIN, Source, imported, source_of
 
 if TYPE_CHECKING:
     from milo_pipeline.phase import Phase
@@ -160,4 +160,4 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """What is called ``name`` there, imported if need be."""
-        return super().find_class(make_importable(module, self._sources), name)
+        return reduce(getattr, name.split("."), imported(module, self._sources))

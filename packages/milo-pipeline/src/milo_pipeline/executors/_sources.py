@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.machinery import EXTENSION_SUFFIXES, SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Final
 
 MAIN: Final = "__main__"
@@ -38,39 +38,36 @@ def source_of(name: str) -> Source | None:
     return Source(os.path.abspath(path), package or None)
 
 
-def make_importable(name: str, sources: Mapping[str, Source]) -> str:
-    """See to it that module ``name`` can be imported here, and by which name.
+def imported(name: str, sources: Mapping[str, Source]) -> ModuleType:
+    """The module that is called ``name`` in the program which runs the pipeline.
 
     Raises:
         ModuleNotFoundError: neither its name nor ``sources`` leads to it.
     """
     if name in (MAIN, MAIN_THERE):
-        _load_main(sources.get(name))
-        return MAIN_THERE
+        return _main(sources.get(name))
     if name in sys.modules:
-        return name
+        return sys.modules[name]
     try:
-        import_module(name)
+        return import_module(name)
     except ModuleNotFoundError as missing:
         outside = missing.name is None or not f"{name}.".startswith(f"{missing.name}.")
         if outside or name not in sources:
             raise
-        _load(name, sources[name])
-    return name
+    return _load(name, sources[name])
 
 
-def _load_main(source: Source | None) -> None:
-    if MAIN_THERE in sys.modules:
-        return
-    if source is None:
-        raise ModuleNotFoundError(
-            "the program has no file: it is typed in, or given by -c", name=MAIN
-        )
-    _load(MAIN_THERE, source)
-    sys.modules[MAIN] = sys.modules[MAIN_THERE]
+def _main(source: Source | None) -> ModuleType:
+    if MAIN_THERE not in sys.modules:
+        if source is None:
+            raise ModuleNotFoundError(
+                "the program has no file: it is typed in, or given by -c", name=MAIN
+            )
+        sys.modules[MAIN] = _load(MAIN_THERE, source)
+    return sys.modules[MAIN_THERE]
 
 
-def _load(name: str, source: Source) -> None:
+def _load(name: str, source: Source) -> ModuleType:
     spec = spec_from_loader(name, _FreshSource(name, source.path))
     assert spec is not None and spec.loader is not None  # a loader was given
     module = module_from_spec(spec)
@@ -82,6 +79,7 @@ def _load(name: str, source: Source) -> None:
     except BaseException:
         del sys.modules[name]
         raise
+    return module
 
 
 class _FreshSource(SourceFileLoader):
