@@ -2,6 +2,7 @@
 
 import asyncio
 import atexit
+import functools
 import os
 import signal
 import subprocess
@@ -204,3 +205,13 @@ def surroundings():
 
 def raise_locked_item(item):
     raise Locked
+
+
+def noting_process(file):
+    return functools.partial(note_and_wait, str(file))
+
+
+def note_and_wait(file):
+    with open(file, "a", encoding="utf-8") as pids:
+        pids.write(f"{os.getpid()} ")
+    threading.Event().wait(NO_END)
