@@ -161,16 +161,16 @@ def wait_for_ever():
 
 
 def wait_with_cleanup():
-    print(os.getpid())
     try:
+        print(os.getpid())
         threading.Event().wait(NO_END)
     finally:
         print("cleaned")
 
 
 async def wait_async_with_cleanup():
-    print(os.getpid())
     try:
+        print(os.getpid())
         await asyncio.sleep(NO_END)
     finally:
         print("cleaned")
@@ -187,6 +187,10 @@ WAITS = "import os, threading; print(os.getpid(), flush=True); threading.Event()
 
 def run_a_program():
     run([sys.executable, "-c", WAITS])
+
+
+async def run_beside():
+    await asyncio.to_thread(run_a_program)
 
 
 def start_a_child():

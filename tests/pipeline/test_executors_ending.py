@@ -22,6 +22,7 @@ WAITING = [
     handlers.wait_with_cleanup,
     handlers.wait_async_with_cleanup,
     handlers.run_a_program,
+    handlers.run_beside,
     handlers.start_a_child,
 ]
 

@@ -9,6 +9,7 @@ import process_handlers as handlers
 import pytest
 from run_tools import AT_ONCE, SKIP, Watch, phase, run, statuses
 
+from milo_capture import CompletedRun
 from milo_pipeline import (
     Cache,
     DefinitionError,
@@ -17,6 +18,7 @@ from milo_pipeline import (
     ProcessDied,
     TransferError,
 )
+from milo_pipeline.executors._outcomes import Response, result_of
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
 
@@ -343,6 +345,19 @@ def test_a_process_that_dies_is_started_again(tmp_path):
     result, watch = run(process("a", handler, policy=AT_ONCE))
     assert result.results == {"a": "second"}
     assert "PHASE_START a 2" in watch.story_of("a")
+
+
+@pytest.mark.parametrize("length", [0, 1, 20])
+def test_a_process_that_dies_while_it_responds(length):
+    """A part of a result is none."""
+    reader, writer = os.pipe()
+    Response.of("x" * 100).write(writer)
+    part = os.read(reader, length)
+    os.close(reader)
+    os.close(writer)
+    done = CompletedRun((), -9, [], "", "", 0.0, part)
+    with pytest.raises(ProcessDied, match="was ended by SIGKILL"):
+        result_of(process("a", handlers.seven), done)
 
 
 def test_a_process_that_leaves_is_an_error_that_names_the_code():
