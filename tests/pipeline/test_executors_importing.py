@@ -56,7 +56,7 @@ STORY = [
 def program(tmp_path):
     """Write files into a folder and run Python there: its exit code and what it printed."""
 
-    def run_program(*arguments, files=()):
+    def run_program(*arguments, files=(), **environment):
         for name, source in dict(files).items():
             path = tmp_path / name
             path.parent.mkdir(exist_ok=True)
@@ -67,7 +67,7 @@ def program(tmp_path):
             capture_output=True,
             text=True,
             timeout=HANG,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": ""},
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", **environment},
         )
 
     return run_program
@@ -79,6 +79,15 @@ def test_a_script(program, tmp_path):
     assert ended.stderr == ""
     assert ended.stdout.splitlines() == STORY
     assert [each.name for each in tmp_path.iterdir()] == ["script.py"]
+
+
+def test_a_script_where_multiprocessing_comes_first(program, tmp_path):
+    """Imported by a hook of the interpreter, it takes the name that the file has there."""
+    hook = "import multiprocessing, sys; assert '__mp_main__' in sys.modules"
+    files = {"sitecustomize.py": hook, "script.py": SCRIPT + RUNS}
+    ended = program("script.py", files=files, PYTHONPATH=str(tmp_path))
+    assert ended.stderr == ""
+    assert ended.stdout.splitlines() == STORY
 
 
 def test_a_script_inside_a_process(program):

@@ -1,6 +1,7 @@
 """``executor="process"``: work that goes to a process, and what comes back."""
 
 import functools
+import math
 import os
 import sys
 import threading
@@ -18,6 +19,7 @@ from milo_pipeline import (
     ProcessDied,
     TransferError,
 )
+from milo_pipeline.executors import ProcessExecutor
 from milo_pipeline.executors._outcomes import Response, result_of
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
@@ -65,6 +67,9 @@ def test_two_run_at_the_same_time(tmp_path):
         (handlers.Counter(1), 3),
         (handlers.in_a_loop, True),
         (dict, {}),
+        (functools.partial(math.factorial, 5), 120),
+        ("text".upper, "TEXT"),
+        (functools.partial(str.upper, "text"), "TEXT"),
     ],
 )
 def test_whatever_can_be_pickled_is_called(handler, expected):
@@ -294,6 +299,7 @@ def closure():
 @pytest.mark.parametrize(
     ("handler", "why"),
     [
+        (functools.cache(lambda: None), "a lambda has no name to import it by"),
         (lambda: None, "a lambda has no name to import it by"),
         (functools.partial(lambda: None), "a lambda has no name to import it by"),
         (closure(), "closure.<locals>.inside is defined inside a function"),
@@ -305,6 +311,21 @@ def test_a_handler_that_cannot_be_imported_is_refused_before_the_run(handler, wh
     with pytest.raises(DefinitionError) as refused:
         run(phase("first", lambda: pytest.fail("it ran")), process("a", handler))
     assert f": {why}; make it a function at the top level" in str(refused.value)
+
+
+def test_a_platform_without_process_groups_is_refused(monkeypatch):
+    """Before the run, as it could not end what it starts."""
+    monkeypatch.delattr(os, "killpg")
+    with pytest.raises(DefinitionError, match="executor 'process' needs process groups"):
+        run(process("a", handlers.seven))
+
+
+@pytest.mark.parametrize("given", [-1, None, "5", float("inf"), True])
+def test_seconds_to_the_kill_are_seconds(given):
+    """Checked where they are written; equal ones make equal executors."""
+    with pytest.raises(DefinitionError, match="kill_after must be a number of seconds from 0"):
+        ProcessExecutor(kill_after=given)
+    assert ProcessExecutor(kill_after=1) == ProcessExecutor(kill_after=1.0)
 
 
 def test_an_object_of_a_local_class_is_refused():

@@ -189,8 +189,9 @@ class Pipeline:
             cancel: stops the run when it is set.
 
         Raises:
-            DefinitionError: the options name a phase or parameter that does not exist, or a
-                parameter is missing or of the wrong type (``ParameterError``). Nothing ran.
+            DefinitionError: the options name a phase or parameter that does not exist, a
+                parameter is missing or of the wrong type (``ParameterError``), or a phase's
+                executor is not installed or does not take it. Nothing ran.
             CheckpointError, CacheError: a file or folder is damaged, in use, or not ours. It
                 is as it was, and nothing ran.
         """

@@ -98,23 +98,30 @@ def why_not_importable(handler: Callable[..., Any]) -> str:
         handler = handler.func
     if isinstance(handler, MethodType):
         owner = handler.__self__
-        return _why_not_found(owner if isinstance(owner, type) else type(owner))
-    return _why_not_found(handler if isinstance(handler, FunctionType | type) else type(handler))
+        return _why_not_named(owner if isinstance(owner, type) else type(owner))
+    if not hasattr(handler, "__qualname__"):
+        return _why_not_named(type(handler))
+    return _why_not_named(handler) or _why_not_found(handler)
 
 
-def _why_not_found(named: FunctionType | type) -> str:
-    name, found = named.__qualname__, cast(Any, sys.modules.get(named.__module__))
+def _why_not_named(named: Any) -> str:
+    name = named.__qualname__
     if "<lambda>" in name:
         return "a lambda has no name to import it by"
-    if "<locals>" in name:
-        return f"{name} is defined inside a function"
-    if named.__module__ == MAIN and source_of(MAIN) is None:
+    return f"{name} is defined inside a function" if "<locals>" in name else ""
+
+
+def _why_not_found(function: Any) -> str:
+    name, module = function.__qualname__, getattr(function, "__module__", None)
+    if module is None:  # a method of a built-in type, for one
+        return ""
+    if module == MAIN and source_of(MAIN) is None:
         return "the program has no file to import it from"
     try:
-        found = reduce(getattr, name.split("."), found)
+        found = reduce(getattr, name.split("."), cast(Any, sys.modules.get(module)))
     except AttributeError:
-        return f"{named.__module__} has no {name}"
-    return "" if found is named else f"{named.__module__}.{name} is something else by now"
+        return f"{module} has no {name}"
+    return "" if found is function else f"{module}.{name} is something else by now"
 
 
 def _which(phase: Phase, arguments: Mapping[str, Any]) -> str:

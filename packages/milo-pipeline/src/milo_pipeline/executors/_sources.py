@@ -58,13 +58,16 @@ def imported(name: str, sources: Mapping[str, Source]) -> ModuleType:
 
 
 def _main(source: Source | None) -> ModuleType:
-    if MAIN_THERE not in sys.modules:
-        if source is None:
-            raise ModuleNotFoundError(
-                "the program has no file: it is typed in, or given by -c", name=MAIN
-            )
-        sys.modules[MAIN] = _load(MAIN_THERE, source)
-    return sys.modules[MAIN_THERE]
+    there = sys.modules.get(MAIN_THERE)
+    # Not ours where a plugin of site has imported multiprocessing: it makes that an alias.
+    if there is not None and there.__name__ == MAIN_THERE:
+        return there
+    if source is None:
+        raise ModuleNotFoundError(
+            "the program has no file: it is typed in, or given by -c", name=MAIN
+        )
+    sys.modules[MAIN] = main = _load(MAIN_THERE, source)
+    return main
 
 
 def _load(name: str, source: Source) -> ModuleType:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from milo_pipeline._checks import is_seconds, refuse_unless
 from milo_pipeline.errors import DefinitionError
 from milo_pipeline.executors.executor import Executor
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from milo_pipeline.phase import Phase
 
 
+@dataclass(frozen=True, kw_only=True)
 class ProcessExecutor(Executor):
     """Calls each handler in a fresh Python process, so that Python code runs in parallel.
 
@@ -36,8 +39,14 @@ class ProcessExecutor(Executor):
     """
 
     # Above the five seconds of milo_capture.run, so that a handler can end its own programs.
-    def __init__(self, *, kill_after: float = 10.0) -> None:
-        self._kill_after = kill_after
+    kill_after: float = 10.0
+
+    def __post_init__(self) -> None:
+        refuse_unless(
+            is_seconds(self.kill_after),
+            "ProcessExecutor",
+            f"kill_after must be a number of seconds from 0, not {self.kill_after!r}",
+        )
 
     def check(self, phase: Phase) -> None:
         """Refuse a handler that the process could not import."""
@@ -64,4 +73,4 @@ class ProcessExecutor(Executor):
         """What the handler returned in its process."""
         from milo_pipeline.executors._calling import call_in_process  # most programs go without
 
-        return call_in_process(phase, arguments, self._kill_after)
+        return call_in_process(phase, arguments, self.kill_after)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from milo_pipeline.executors.executor import Executor
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from milo_pipeline.phase import Phase
 
 
+@dataclass(frozen=True)
 class ThreadExecutor(Executor):
     """Calls the handler on the worker itself; an async one's coroutine goes to the event loop.
 
