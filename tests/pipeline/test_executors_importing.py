@@ -168,12 +168,34 @@ def test_flags_of_the_interpreter_go_along(program):
     assert ended.stdout == "True (1, ['error'])\n"
 
 
-def test_a_module_that_does_not_import_there(program):
-    """The error and its place are told."""
+def test_a_value_of_a_program_without_a_file(program):
+    """Its class is not to be found, as the error says."""
     source = """
+        from pages import same
+        from milo_pipeline import Phase, Pipeline
+        class Page: pass
+        result = Pipeline(
+            "p", Phase("a", Page), Phase("b", same, depends_on=["a"], executor="process")
+        ).run()
+        print(result.errors["b"])
+    """
+    ended = program("-c", dedent(source), files={"pages.py": "def same(context): return context"})
+    assert "ModuleNotFoundError: the program has no file: it is typed in" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("raise OSError('no database')", "OSError: no database;"),
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module';"),
+    ],
+)
+def test_a_module_that_does_not_import_there(program, statement, told):
+    """The error and its place are told."""
+    source = f"""
         import os
         if "BROKEN" in os.environ:
-            raise OSError("no database")
+            {statement}
         def handler():
             return None
     """
@@ -186,8 +208,6 @@ def test_a_module_that_does_not_import_there(program):
         traceback.print_exception(result.errors["a"])
     """
     ended = program("script.py", files={"pages.py": source, "script.py": script})
-    assert (
-        "TransferError: the process of phase 'a' cannot import its work: OSError: no database;"
-        in ended.stderr
-    )
+    error = f"TransferError: the process of phase 'a' cannot import its work: {told}"
+    assert error in ended.stderr
     assert 'pages.py", line 4, in <module>' in ended.stderr

@@ -21,6 +21,7 @@ from milo_pipeline import (
 )
 from milo_pipeline.executors import ProcessExecutor
 from milo_pipeline.executors._outcomes import Response, result_of
+from milo_pipeline.executors._packing import pack, read_request
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
 
@@ -285,6 +286,14 @@ def swapped():
 not_found = swapped
 
 
+def gone():
+    return None
+
+
+forgotten = gone
+del gone
+
+
 def swapped():
     return "second"
 
@@ -303,6 +312,7 @@ def closure():
         (lambda: None, "a lambda has no name to import it by"),
         (functools.partial(lambda: None), "a lambda has no name to import it by"),
         (closure(), "closure.<locals>.inside is defined inside a function"),
+        (forgotten, f"{__name__} has no gone"),
         (not_found, f"{__name__}.swapped is something else by now"),
     ],
 )
@@ -366,6 +376,16 @@ def test_a_process_that_dies_is_started_again(tmp_path):
     result, watch = run(process("a", handler, policy=AT_ONCE))
     assert result.results == {"a": "second"}
     assert "PHASE_START a 2" in watch.story_of("a")
+
+
+def test_a_request_that_is_cut_off_is_not_begun():
+    """Whoever sent it has been killed."""
+    reader, writer = os.pipe()
+    os.write(writer, pack(process("a", handlers.seven), {})[:-1])
+    os.close(writer)
+    with pytest.raises(EOFError, match="the pipeline that started this process has ended"):
+        read_request(reader)
+    os.close(reader)
 
 
 @pytest.mark.parametrize("length", [0, 1, 20])
