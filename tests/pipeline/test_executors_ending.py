@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 
 import process_handlers as handlers
 import pytest
@@ -129,33 +130,39 @@ def test_fail_fast_ends_those_beside_it(tmp_path):
 
 
 PROGRAM = """
-import process_handlers, sys
+import process_handlers, signal, sys
 from milo_pipeline import Phase, Pipeline
 
+# Ignored, if the tests run in the background of a shell.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 if __name__ == "__main__":
     handler = getattr(process_handlers, sys.argv[1])
     Pipeline("p", Phase("a", handler, executor="process")).run()
 """
 
 
+@contextmanager
 def started(handler):
-    """A program that runs a pipeline of one process, which has said its number."""
-    program = subprocess.Popen(
+    """A program that runs a pipeline of one process, and the number that this has said."""
+    with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, handler.__name__],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.path.dirname(handlers.__file__)},
         text=True,
-    )
-    return program, program.stdout.readline().strip()
+    ) as program:
+        try:
+            yield program, program.stdout.readline().strip()
+        finally:
+            program.kill()
 
 
 @pytest.mark.parametrize("handler", [handlers.wait_with_cleanup, handlers.run_a_program])
 def test_ctrl_c_ends_it(handler):
     """The program ends as it would with a thread."""
-    program, pid = started(handler)
-    program.send_signal(signal.SIGINT)
-    out, err = program.communicate(timeout=HANG)
+    with started(handler) as (program, pid):
+        program.send_signal(signal.SIGINT)
+        out, err = program.communicate(timeout=HANG)
     assert err.splitlines()[-1] == "KeyboardInterrupt"
     assert out == "cleaned\n" * (handler is handlers.wait_with_cleanup)
     assert_gone(pid)
@@ -164,7 +171,7 @@ def test_ctrl_c_ends_it(handler):
 @pytest.mark.parametrize("handler", WAITING)
 def test_a_program_that_is_killed_leaves_no_process(handler):
     """Nor what the process has started."""
-    program, pid = started(handler)
-    program.kill()
-    program.communicate(timeout=HANG)
+    with started(handler) as (program, pid):
+        program.kill()
+        program.communicate(timeout=HANG)
     assert_gone(pid)

@@ -35,12 +35,8 @@ def result_of(phase: Phase, done: CompletedRun) -> Any:
         TransferError: that, or what it returned, cannot be brought here.
         ProcessDied: the response is missing or cut off.
     """
-    response = memoryview(done.response)
-    if len(response) < _HEADER.size:
-        raise ProcessDied(phase.name, done.returncode)
-    returned, size = _HEADER.unpack_from(response)
-    body = response[_HEADER.size :]
-    if len(body) < size:
+    response = Response.read(done.response)
+    if response is None:
         raise ProcessDied(phase.name, done.returncode)
     if done.returncode:
         _log.warning(
@@ -48,9 +44,9 @@ def result_of(phase: Phase, done: CompletedRun) -> Any:
             phase.name,
             done.returncode,
         )
-    if returned:
-        return _result(phase.name, body)
-    failure: Failure = pickle.loads(body)
+    if response.returned:
+        return _result(phase.name, response.body)
+    failure: Failure = pickle.loads(response.body)
     raise failure.as_error(phase.name)
 
 
@@ -59,7 +55,16 @@ class Response:
     """What a process hands back: a pickled result, or a pickled ``Failure``."""
 
     returned: bool
-    body: bytes
+    body: bytes | memoryview
+
+    @classmethod
+    def read(cls, written: bytes) -> Response | None:
+        """The response that was ``written``; ``None`` if some of it is missing."""
+        if len(written) < _HEADER.size:
+            return None
+        returned, size = _HEADER.unpack_from(written)
+        body = memoryview(written)[_HEADER.size :]
+        return cls(returned, body) if len(body) == size else None
 
     @classmethod
     def of(cls, result: object) -> Response:
@@ -173,7 +178,7 @@ class NotLoaded(Failure):
         return error
 
 
-def _result(phase: str, body: memoryview) -> Any:
+def _result(phase: str, body: bytes | memoryview) -> Any:
     try:
         return _load(body)
     except Exception as cause:  # of foreign classes, which can raise anything
