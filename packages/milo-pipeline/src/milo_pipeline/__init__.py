@@ -5,6 +5,8 @@ phase         ``Phase``: one step: name, handler, what it waits for
 policy        ``PhasePolicy``: what happens when a handler raises
 caching       ``Cache``: what a phase reads and writes, so that it can be left out
 exports       what a run leaves behind: graphs, trace, timeline, report
+affected      ``affected_by``: which phases read the files that have changed
+patterns      ``PathPattern``: whether a file is among declared inputs or outputs
 persistence   checkpoints and cached results
 observers     ``PipelineObserver``: told of runs; plugins bring some
 otel          one that makes OpenTelemetry spans
@@ -24,6 +26,7 @@ result        ``PipelineResult``: what is left of a run
 errors        what goes wrong
 """
 
+from milo_pipeline.affected import affected_by
 from milo_pipeline.caching import Cache
 from milo_pipeline.detail import PipelineViewState, make_detail_reducer
 from milo_pipeline.errors import (
@@ -72,6 +75,7 @@ __all__ = [
     "PlannedPhase",
     "ProcessDied",
     "TransferError",
+    "affected_by",
     "get_active_pipeline",
     "make_detail_reducer",
     "pipeline_to_timeline",

@@ -1,5 +1,8 @@
 """What a run knows of earlier ones, and what it leaves to later ones: checkpoint and cache.
 
+Where the caller says what is kept of an earlier run, that is what is known; then the checkpoint
+is only written.
+
 Only ``run_pipeline`` opens these files, so a run in a store of one's own has none. Looking up
 and keeping read and write files; the run's sagas have them done by a ``Call``, each for its
 own phase.
@@ -37,6 +40,9 @@ _log = logging.getLogger(__name__)
 class Memory:
     """The files of one run, open from its start to its end.
 
+    ``kept`` is what came of the phases that need not run again, in place of what the checkpoint
+    has of them.
+
     Raises:
         CheckpointError, CacheError: a file or folder is damaged, foreign or in use; it has
             been left as it was.
@@ -50,7 +56,9 @@ class Memory:
         checkpoint: str | None = None,
         cache: str | None = None,
         force: bool = False,
+        kept: Mapping[int, Outcome] | None = None,
     ) -> None:
+        self._kept = kept
         self._pipeline = pipeline
         self._params = plan.params
         self._is_whole = not plan.left_out
@@ -63,7 +71,9 @@ class Memory:
         self._checkpoint = None if checkpoint is None else self._open(checkpoint)
 
     def done_before(self) -> dict[int, Outcome]:
-        """What the checkpoint holds of each phase that need not run again."""
+        """What came of each phase that need not run again."""
+        if self._kept is not None:
+            return dict(self._kept)
         if self._checkpoint is None:
             return {}
         index, done = self._pipeline.plan.index, dict[int, Outcome]()
@@ -127,6 +137,11 @@ class Memory:
             phase.name: define(phase, self._params_of(phase)) for phase in self._pipeline.phases
         }
         checkpoint = Checkpoint.open(path, self._pipeline.name, definitions)
+        if self._kept is not None:
+            phases = self._pipeline.phases
+            kept = {phases[i].name for i in self._kept}
+            checkpoint.forget(each.name for each in phases if each.name not in kept)
+            return checkpoint
         for name, reason in checkpoint.again.items():
             _log.warning("phase %r runs again: %s", name, reason)
         return checkpoint

@@ -63,7 +63,11 @@ def run_pipeline(
             remembered.close(completed=store.state.status == COMPLETED)
     state: PipelineState = store.state
     return PipelineResult(
-        state, run.execution.results, run.execution.errors, blocked_by(pipeline.plan, state)
+        state,
+        run.execution.results,
+        run.execution.errors,
+        blocked_by(pipeline.plan, state),
+        {pipeline.phases[i].name: reason for i, reason in plan.left_out.items()},
     )
 
 

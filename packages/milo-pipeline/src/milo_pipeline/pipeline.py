@@ -21,6 +21,7 @@ from milo_pipeline.state import PipelineState
 if TYPE_CHECKING:
     import threading
 
+    from milo_pipeline._execution import Outcome
     from milo_pipeline._memory import Memory
     from milo_pipeline.observers import PipelineObserver
     from milo_pipeline.result import PipelineResult
@@ -159,6 +160,8 @@ class Pipeline:
         checkpoint: str | PathLike[str] | None = None,
         cache: str | PathLike[str] | bool = True,
         force: bool = False,
+        resume_from: PipelineResult | None = None,
+        changed: Iterable[str] = (),
         max_workers: int | None = None,
         on_event: Callable[[Action, PipelineState], None] | None = None,
         observers: Iterable[PipelineObserver] = (),
@@ -183,6 +186,12 @@ class Pipeline:
             cache: the folder for the results of phases with ``cache=``, by default
                 ``.milo/cache``; ``False`` leaves it alone.
             force: run phases although their results are cached, and cache them anew.
+            resume_from: an earlier run in this process. Phases that it completed keep their
+                results, the very objects, if they are not in ``changed`` and wait for none that
+                runs again; so do those whose condition did not hold. What failed, was cancelled
+                or was never reached runs. Nothing is compared: parameters, code and what the
+                results stand for are the caller's to watch. A checkpoint is only written.
+            changed: the phases that ``resume_from`` holds nothing valid of any more.
             max_workers: at most so many handlers run at the same time.
             on_event: called with every action and the state it led to.
             observers: told of the run as those are that plugins bring.
@@ -197,13 +206,19 @@ class Pipeline:
         """
         from milo_pipeline._run import run_pipeline
 
+        if resume_from is None and changed:
+            raise DefinitionError(
+                "changed names phases that a run is not to keep of resume_from, which was not "
+                "given; add resume_from=<the result of that run>, or leave out changed"
+            )
         plan = plan_run(
             self, params, only=only, start_at=start_at, skip=skip, keep_going=keep_going
         )
+        kept = None if resume_from is None else self._kept(resume_from, plan, changed)
         return run_pipeline(
             self,
             plan,
-            memory=self._memory(plan, checkpoint, cache, force=force),
+            memory=self._memory(plan, checkpoint, cache, kept, force=force),
             max_workers=max_workers,
             on_event=on_event,
             cancel=cancel,
@@ -215,13 +230,14 @@ class Pipeline:
         plan: RunPlan,
         checkpoint: str | PathLike[str] | None,
         cache: str | PathLike[str] | bool,
+        kept: Mapping[int, Outcome] | None,
         *,
         force: bool,
     ) -> Callable[[], Memory] | None:
-        """What opens the run's files; ``None``, and nothing is imported, if it has none."""
+        """What opens the run's memory; ``None``, and nothing is imported, if it has none."""
         folder = DEFAULT_CACHE if cache is True else cache
         caches = folder is not False and any(phase.cache is not None for phase in self.phases)
-        if checkpoint is None and not caches:
+        if checkpoint is None and not caches and not kept:
             return None
         from milo_pipeline._memory import Memory
 
@@ -231,7 +247,15 @@ class Pipeline:
             checkpoint=None if checkpoint is None else fspath(checkpoint),
             cache=fspath(folder) if caches and not isinstance(folder, bool) else None,
             force=force,
+            kept=kept,
         )
+
+    def _kept(
+        self, previous: PipelineResult, plan: RunPlan, changed: Iterable[str]
+    ) -> dict[int, Outcome]:
+        from milo_pipeline._resuming import kept_from
+
+        return kept_from(previous, self, plan, changed)
 
     def dry_run(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from milo_pipeline.errors import PipelineFailed
@@ -30,12 +30,15 @@ class PipelineResult:
             the first one first.
         blocked: for each phase that never began the names of the phases that were in its
             way; none when the run itself was cancelled.
+        left_out: the phases that ``only``, ``start_at`` or ``skip`` kept from running, by
+            name, each with the reason.
     """
 
     state: PipelineState
     results: Mapping[str, Any]
     errors: Mapping[str, BaseException]
     blocked: Mapping[str, tuple[str, ...]]
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def status(self) -> PipelineStatusName:

@@ -33,20 +33,25 @@ def left_out(
     """
     reasons: dict[int, str] = {}
     if only is not None:
-        named = _indexes(plan, "only", only)
+        named = indexes_of(plan, "only", only)
         if not named:
             raise DefinitionError("only names no phase; leave it out to run them all")
         wanted = _reachable(named, plan.dependencies)
         reasons |= dict.fromkeys(_others(plan, wanted), "not selected")
     if start_at is not None:
-        (start,) = _indexes(plan, "start_at", [start_at])
+        (start,) = indexes_of(plan, "start_at", [start_at])
         reasons |= dict.fromkeys(
             _others(plan, _reachable([start], plan.dependents)), f"before {start_at!r}"
         )
-    return reasons | dict.fromkeys(_indexes(plan, "skip", skip), "skipped on request")
+    return reasons | dict.fromkeys(indexes_of(plan, "skip", skip), "skipped on request")
 
 
-def _indexes(plan: Plan, option: str, names: Iterable[str]) -> list[int]:
+def indexes_of(plan: Plan, option: str, names: Iterable[str]) -> list[int]:
+    """The phases that ``option`` names, by index.
+
+    Raises:
+        DefinitionError: one that does not exist.
+    """
     if isinstance(names, str):
         raise DefinitionError(f"{option} takes names of phases, not one text; write [{names!r}]")
     return [_index(plan, option, name) for name in names]

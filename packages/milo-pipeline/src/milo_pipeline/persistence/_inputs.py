@@ -63,7 +63,7 @@ def _files_of(path: str, base: Path) -> Iterator[Path]:
 
 
 def _matches(pattern: str, base: Path) -> Iterator[Path]:
-    start = _before_magic(pattern)
+    start = before_magic(pattern)
     if not (base / start).is_dir():
         raise _missing(pattern, base, f"there is no folder {start.as_posix()!r}")
     for match in glob.iglob(pattern, root_dir=base, recursive=True):
@@ -71,7 +71,7 @@ def _matches(pattern: str, base: Path) -> Iterator[Path]:
             yield base / match
 
 
-def _before_magic(pattern: str) -> Path:
+def before_magic(pattern: str) -> Path:
     """The folder in which all matches of ``pattern`` are."""
     start = Path()
     for part in Path(pattern).parts:

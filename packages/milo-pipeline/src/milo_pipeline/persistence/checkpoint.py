@@ -141,6 +141,20 @@ class Checkpoint:
             if types:
                 self._unencodable[phase] = _cannot_keep(phase, types)
 
+    def forget(self, phases: Iterable[str]) -> None:
+        """Take back what was recorded of ``phases``: they run again although nothing here says so.
+
+        To be called before they do, or a later resume would go on after what they once were.
+
+        Raises:
+            CheckpointError: the file cannot be written, or is closed.
+        """
+        names = tuple(phases)
+        for name in names:
+            self._kept.pop(name, None)
+        with self._lock:
+            self._write("DELETE FROM phase WHERE name = ?", [(name,) for name in names])
+
     def finish(self) -> None:
         """Say that the run is over, and close: the next ``open`` starts afresh.
 
