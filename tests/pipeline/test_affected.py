@@ -57,25 +57,6 @@ def test_a_file_counts_before_it_is_there_and_after(tree, path):
     assert PathPattern(path).meets("src/posts/new.md")
 
 
-@pytest.mark.parametrize(
-    ("path", "folder", "reached"),
-    [
-        ("src/posts/*.md", "src", True),
-        ("src/posts/*.md", "src/posts", True),
-        ("src/posts/*.md", "src/posts/deep", False),
-        ("src/**/*.md", "src/posts/deep", True),
-        ("src/**/*.md", "src/.git", False),
-        ("src/a.md", "src", True),
-        ("src", "src/posts", True),
-        ("src/posts", "sr", False),
-        ("src/**/*.md", "other", False),
-    ],
-)
-def test_folders_that_may_hold_what_counts(tree, path, folder, reached):
-    """Those on the way to it, and those below which it may be."""
-    assert PathPattern(path).reaches(folder) is reached
-
-
 def test_a_folder_behind_a_link(tree):
     """It is one folder, whichever of its names is used; a link to a file is both."""
     os.symlink("src", tree / "link")

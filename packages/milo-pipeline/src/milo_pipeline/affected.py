@@ -28,11 +28,12 @@ def affected_by(
     frozenset({'render'})
     """
     files = [os.path.join(root, path) for path in changed]
+
+    def reads_any(path: str) -> bool:
+        return any(map(PathPattern(path, root).meets, files))
+
     return frozenset(
         phase.name
         for phase in pipeline.phases
-        if phase.cache is not None
-        and any(
-            PathPattern(each, root).meets(file) for each in phase.cache.inputs for file in files
-        )
+        if phase.cache is not None and any(map(reads_any, phase.cache.inputs))
     )

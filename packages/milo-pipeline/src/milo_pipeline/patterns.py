@@ -41,33 +41,17 @@ class PathPattern:
         self._below: Final = Path(path).parts[len(start.parts) :] if is_glob else None
 
     @property
-    def is_glob(self) -> bool:
-        """Whether it stands for some of the files below its place, and not for all."""
-        return self._below is not None
+    def is_deep(self) -> bool:
+        """Whether files count that are further below its place than directly in it."""
+        return self._below is None or len(self._below) > 1 or "**" in self._below
 
     def meets(self, path: str | os.PathLike[str]) -> bool:
         """Whether the file ``path`` counts; a relative one is taken from the current folder."""
-        return any(self._counts(names) for names in self._names_below(path))
-
-    def reaches(self, path: str | os.PathLike[str]) -> bool:
-        """Whether ``path``, if it is or was a folder, may hold a file that counts."""
-        place = place_of(path)
-        if any(f"{start}{os.sep}".startswith(f"{place}{os.sep}") for start in self.places):
-            return True
-        return any(
-            self._below is None or _match(names, self._below, as_folder=True)
-            for names in self._names_below(place)
-        )
-
-    def _counts(self, names: tuple[str, ...]) -> bool:
-        return self._below is None or _match(names, self._below)
-
-    def _names_below(self, path: str | os.PathLike[str]) -> list[tuple[str, ...]]:
-        """The way from each place that ``path`` is below of, or is."""
         there = Path(place_of(path))
-        return [
+        ways = [
             there.relative_to(place).parts for place in self.places if there.is_relative_to(place)
         ]
+        return any(self._below is None or _match(way, self._below) for way in ways)
 
 
 def place_of(path: str | os.PathLike[str]) -> str:
@@ -76,19 +60,17 @@ def place_of(path: str | os.PathLike[str]) -> str:
     return os.path.join(os.path.realpath(folder), name)
 
 
-def _match(names: tuple[str, ...], patterns: tuple[str, ...], *, as_folder: bool = False) -> bool:
-    """Whether a glob in parts meets a path in parts; ``as_folder``, or something below it."""
+def _match(names: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
+    """Whether a glob in parts meets a path in parts."""
     if not names:
-        return as_folder or all(each == "**" for each in patterns)
+        return all(each == "**" for each in patterns)
     if not patterns:
         return False
     visible = not names[0].startswith(".")
     if patterns[0] == "**":
-        return _match(names, patterns[1:], as_folder=as_folder) or (
-            visible and _match(names[1:], patterns, as_folder=as_folder)
-        )
+        return _match(names, patterns[1:]) or (visible and _match(names[1:], patterns))
     return (
         (visible or patterns[0].startswith("."))
         and fnmatch(names[0], patterns[0])
-        and _match(names[1:], patterns[1:], as_folder=as_folder)
+        and _match(names[1:], patterns[1:])
     )
