@@ -9,7 +9,10 @@ loading         that file or module, imported
 resolve         the pipeline in it, or made by a factory in it
 blame           an error of the user's code in one line
 execution       one run: the pipeline, a display, Ctrl-C
+watch           one run after the other, as files change: watch_list, watcher, known_files
+local_code      the modules of a target, to be imported afresh
 outcome         what a run came to, in words
+displays        which display the output gets
 plain, live, json_lines   the three displays
 github          the display for logs of GitHub Actions
 checkup         what doctor looks at; misfits: packages that do not fit each other
@@ -25,10 +28,9 @@ from collections.abc import Sequence
 
 import click
 
-from milo._cli.errors import Exit
+from milo._cli.errors import Exit, refuse
 from milo._cli.group import milo
 from milo._cli.streams import discard, make_forgiving
-from milo._cli.text import one_line
 from milo_core.errors import MiloError
 
 
@@ -50,16 +52,11 @@ def _exit_code(argv: Sequence[str] | None) -> int:
     try:
         return int(milo.main(args=argv, prog_name="milo", standalone_mode=False) or 0)
     except click.ClickException as error:
-        return _refuse(_with_advice(error))
+        return refuse(_with_advice(error))
     except MiloError as error:
-        return _refuse(str(error))
+        return refuse(str(error))
     except (KeyboardInterrupt, click.Abort):  # before a pipeline ran, or in a plugin
         return Exit.INTERRUPTED
-
-
-def _refuse(message: str) -> int:
-    click.echo(f"milo: error: {one_line(message)}", err=True)
-    return Exit.USAGE
 
 
 def _with_advice(error: click.ClickException) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+import click
+
+from milo._cli.text import one_line
 from milo_core.errors import MiloError
 
 
@@ -22,3 +25,9 @@ class CommandError(MiloError):
     The message says what was given, what was expected and what to do. Where it stands for
     an error in somebody's code, that error is the ``__cause__``, which ``--debug`` shows.
     """
+
+
+def refuse(message: str) -> int:
+    """Say on stderr, in one line, what stopped the command; the exit code for that."""
+    click.echo(f"milo: error: {one_line(message)}", err=True)
+    return Exit.USAGE

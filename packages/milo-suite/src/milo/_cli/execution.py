@@ -96,6 +96,11 @@ class Run:
                     leave_at_once(outcome.exit_code)
         return outcome.exit_code
 
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether a signal came, be it too late to stop anything."""
+        return bool(self._signals)
+
     def _run(self) -> None:
         try:
             self.result = self._pipeline.run(

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 
 import click
 
 from milo._cli.artifacts import Artifacts, artifact_options
-from milo._cli.execution import Display, Run
-from milo._cli.github import GitHubDisplay, is_github_actions
-from milo._cli.json_lines import JsonDisplay
+from milo._cli.displays import standard_output
+from milo._cli.execution import Run
 from milo._cli.options import target_arguments
-from milo._cli.plain import PlainDisplay
 from milo._cli.plan_text import table_lines
 from milo._cli.resolve import resolve_pipeline
 from milo._cli.run_choices import RunChoices, run_options
-from milo._cli.streams import LineWriter, stdout_kept_apart
+from milo._cli.streams import LineWriter
+from milo._cli.watcher import refuse_unless_installed
 from milo_pipeline import Pipeline
 
 
@@ -32,6 +28,7 @@ from milo_pipeline import Pipeline
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one object a line.")
 @click.option("--plain", is_flag=True, help="Print plain lines, on a terminal too.")
 @click.option("--dry-run", is_flag=True, help="Say what would run and why; run nothing.")
+@click.option("--watch", is_flag=True, help="Run again what files affect when they change.")
 def run(
     target: str,
     args: tuple[str, ...],
@@ -41,22 +38,32 @@ def run(
     as_json: bool,
     plain: bool,
     dry_run: bool,
+    watch: bool,
     debug: bool,
 ) -> int:
     """Run the pipeline TARGET; ARGS go to the function that makes it.
 
     Exits with 0 when it completed, 1 when a phase failed, 2 when it could not run,
-    130 when it was interrupted.
+    130 when it was interrupted. With --watch, Ctrl-C between two runs ends it with the exit
+    code of the last one.
     """
     if as_json and plain:
         raise click.UsageError("--json and --plain exclude each other")
+    if dry_run and watch:
+        raise click.UsageError("--dry-run runs nothing that --watch could run again; choose one")
     if dry_run:
         return _dry_run(resolve_pipeline(target, args), choices, as_json=as_json)
-    with _display(as_json=as_json, plain=plain) as display:
+    if watch:
+        refuse_unless_installed()
+    with standard_output(as_json=as_json, plain=plain) as output:
+        if watch:
+            from milo._cli.watch import Options, Watch
+
+            return Watch(target, args, output, Options(choices, artifacts, debug)).run()
         pipeline = resolve_pipeline(target, args)
         options = choices.for_run(pipeline)
         artifacts.check()
-        execution = Run(pipeline, display, options, artifacts)
+        execution = Run(pipeline, output.display(), options, artifacts)
         code = execution.execute()
         if debug and execution.result is not None:
             for error in execution.result.errors.values():
@@ -74,26 +81,3 @@ def _dry_run(pipeline: Pipeline, choices: RunChoices, *, as_json: bool) -> int:
         writer.write_lines(*table_lines(rows))
     writer.close()
     return 0
-
-
-@contextmanager
-def _display(*, as_json: bool, plain: bool) -> Iterator[Display]:
-    """The display for this output; made before the target is imported, which may print."""
-    if as_json:
-        with stdout_kept_apart() as stream:
-            yield JsonDisplay(LineWriter(stream))
-    elif is_github_actions() and not plain:
-        yield GitHubDisplay(LineWriter(sys.stdout))
-    elif plain or not _can_be_redrawn():
-        yield PlainDisplay(LineWriter(sys.stdout))
-    else:
-        from milo._cli.live import LiveDisplay  # rich takes a while; plain output goes without
-
-        yield LiveDisplay(LineWriter(sys.stdout), sys.stdout)
-
-
-def _can_be_redrawn() -> bool:
-    """Whether a person watches: CI services offer terminals whose output becomes a log."""
-    in_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
-    dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
-    return sys.stdout.isatty() and not in_ci and not dumb

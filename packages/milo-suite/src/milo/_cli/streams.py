@@ -24,6 +24,11 @@ class LineWriter:
         self._stream = stream
         self._failure: OSError | None = None
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether lines can no longer be written."""
+        return self._failure is not None
+
     def write_lines(self, *lines: str) -> None:
         """Write the lines; harmless once writing has failed."""
         if self._failure is not None or not lines:
