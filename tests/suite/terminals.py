@@ -63,6 +63,12 @@ class Terminal:
             shown = self._more.wait_for(lambda: text in self.shown, self._patience)
         assert shown, f"{text!r} was never shown; the end is {self.shown[-2000:]!r}"
 
+    def wait_for_another(self, text):
+        """Block until ``text`` has been shown twice."""
+        with self._more:
+            shown = self._more.wait_for(lambda: self.shown.count(text) > 1, self._patience)
+        assert shown, f"{text!r} was shown once; the end is {self.shown[-2000:]!r}"
+
     @property
     def shown(self):
         """Everything shown so far, escape sequences included."""
