@@ -60,6 +60,12 @@ class Watching:
         """As ``until``, for a line that holds ``text``."""
         return self.until(lambda line: text in line)
 
+    def until_it_warns(self, text):
+        """Wait until a line on standard error holds ``text``."""
+        with self._more:
+            found = self._more.wait_for(lambda: any(text in each for each in self.errors), HANG)
+        assert found, f"waited in vain; {self.errors}"
+
     def until_it_waits(self):
         """The story up to the next time it waits, told shortly; for ``--json``."""
         return told(self.until_it_says('"event": "watching"'))
