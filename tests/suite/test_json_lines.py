@@ -145,4 +145,5 @@ def test_the_readme_documents_the_keys():
     documented = {kind: tuple(re.findall(r"`(\w+)`", keys)) for kind, keys in rows}
     started = {"pipeline_started": (*KEYS["pipeline_started"], "phases")}
     result = {"result": ("exit_code", "timeline", "blocked")}
-    assert documented == {**KEYS, **started, **result}
+    between_runs = {"watching": ("exit_code", "count"), "files_changed": ("files",)}
+    assert documented == {**KEYS, **started, **result, **between_runs}
