@@ -77,17 +77,20 @@ def run(pipeline: Pipeline, workers: int = WORKERS) -> None:
 
 
 def overhead_rows() -> Iterator[Row]:
+    costs = []
     for count in (1_000, 10_000):
         graph = layered(count)
         floor, ours = best_of(
             per_call(partial(by_graphlib, graph), count),
             per_call(partial(run, pipeline_of(graph)), count),
         )
+        costs.append(ours)
         yield Row(f"a phase of {count:,}, layered", ours, floor, 25, absolute=True)
         dask = by_dask(graph)
         if dask is not None:
             (theirs,) = best_of(per_call(dask, count), turns=3)
             yield Row(f"a phase of {count:,}, beside dask.threaded", ours, theirs, 1)
+    yield Row("a phase of 10,000, beside one of 1,000", costs[1], costs[0], 10**0.1)
     pipeline = pipeline_of(chain(10_000))
     floor, ours = best_of(
         per_call(partial(by_graphlib, chain(10_000)), 10_000),

@@ -112,25 +112,28 @@ def test_what_starts_is_decided_by_the_order_alone(graph, random):
     pipeline = Pipeline("p", *phases)
     execution = Execution(pipeline, plan_run(pipeline))
     turns = Turns(pipeline)
-    running, lanes = [], execution.claim()
+    running, lanes = [], int(execution.claim())
     turns.give()
     while turns.line or running:
         if lanes and random.random() < 0.7:
             lanes -= 1
-            running += turns.take(execution.first(SCOPE))
+            index, needs_lane = execution.first(SCOPE)
+            running += turns.take(index)
+            lanes += needs_lane
         elif running:
             index = running.pop(random.randrange(len(running)))
             execution.note(index, Completed(None))
             turns.end(index)
-            following, more = execution.next_after(index, SCOPE)
+            following, needs_lane = execution.next_after(index, SCOPE)
             running += turns.take(following)
-            lanes += more
+            lanes += needs_lane
         elif execution.alone is not None:
             (index,) = turns.take(execution.alone, parallel=False)
             execution.note(index, Completed(None))
             turns.end(index)
             execution.end(index)
             lanes += execution.claim()
+        assert lanes <= 1
     assert len(turns.done) == len(phases)
     assert not execution.is_underway
 
@@ -189,22 +192,22 @@ def test_a_failure_cancels_what_runs_and_lets_nothing_begin():
     """With ``fail_fast``: the other's scope is cancelled; what stood in line is forgotten."""
     pipeline = Pipeline("p", *[phase(name, parallel=True) for name in "abc"], fail_fast=True)
     execution = Execution(pipeline, plan_run(pipeline))
-    assert execution.claim() == 3
+    assert execution.claim()
     fails, other, late = SagaContext(), SagaContext(), SagaContext()
-    assert (execution.first(fails), execution.first(other)) == (0, 1)
+    assert (execution.first(fails), execution.first(other)) == ((0, True), (1, True))
     execution.note(0, Failed(ValueError("no")))
     assert execution.stopped
-    assert execution.next_after(0, fails) == (None, 0)
+    assert execution.next_after(0, fails) == (None, False)
     assert other.is_cancelled
     assert not fails.is_cancelled
-    assert execution.first(late) is None
+    assert execution.first(late) == (None, False)
     assert execution.is_underway
     execution.end(1)
     assert not execution.is_underway
 
 
-def test_a_lane_that_has_ended_a_phase_takes_the_next():
-    """So a chain needs one lane, and a phase that frees three others two more."""
+def test_one_lane_at_a_time_is_on_its_way():
+    """A chain needs one; of several phases in line each lane that begins sends for the next."""
     pipeline = Pipeline(
         "p",
         phase("a", parallel=True),
@@ -212,12 +215,15 @@ def test_a_lane_that_has_ended_a_phase_takes_the_next():
         phase("e", nothing, "b", parallel=True),
     )
     execution = Execution(pipeline, plan_run(pipeline))
-    assert execution.claim() == 1
-    assert execution.first(SCOPE) == 0
+    assert execution.claim()
+    assert not execution.claim()
+    assert execution.first(SCOPE) == (0, False)
     execution.note(0, Completed(None))
-    assert execution.next_after(0, SCOPE) == (1, 2)
+    assert execution.next_after(0, SCOPE) == (1, True)
+    assert execution.first(SCOPE) == (2, True)
     execution.note(1, Completed(None))
-    assert execution.next_after(1, SCOPE) == (2, 0)
+    assert execution.next_after(1, SCOPE) == (3, False)
+    assert execution.first(SCOPE) == (4, False)
 
 
 def test_a_lane_between_two_phases_is_underway(monkeypatch):
@@ -236,7 +242,7 @@ def test_a_lane_between_two_phases_is_underway(monkeypatch):
 
     monkeypatch.setattr(execution, "_claim", ask_meanwhile)
     with ThreadPoolExecutor(1) as pool:
-        assert execution.next_after(0, SCOPE) == (1, 0)
+        assert execution.next_after(0, SCOPE) == (1, False)
         assert answers[0].result(60)
 
 

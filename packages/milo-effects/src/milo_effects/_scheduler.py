@@ -38,9 +38,14 @@ Wake: TypeAlias = Callable[[], None]
 
 
 _STAND_BACK = 100e-6
-"""How many seconds a woken worker watches those that are awake before it joins them."""
+"""How many seconds a woken worker watches those that are awake, again and again."""
+_SLOW = 2
+"""How often in a row it has to find them slow to join them; the system may just have paused one."""
 _BRISK = 16
-"""How many slices each of them has to begin meanwhile, so that it would be in their way."""
+"""How many slices each of them has to begin meanwhile, so that it would be in their way.
+
+Or one pulse: a saga that goes on for long says by it that what it does is done in no time.
+"""
 
 _QUEUED = TaskState.QUEUED
 _RUNNING = TaskState.RUNNING
@@ -241,14 +246,22 @@ class Scheduler:
         that calls something slow, or computes: then few slices begin, and it joins. Read
         without the lock, for a wrong answer costs only that moment.
         """
-        while (awake := len(self._workers) - len(self._sleeping) - 1) > 0:
-            before = self._slices_begun()
+        slow = 0
+        while (awake := len(self._workers) - len(self._sleeping) - 1) > 0 and slow < _SLOW:
+            slices, pulses = self._progress()
             sleep(_STAND_BACK)
-            if self._slices_begun() - before < _BRISK * awake:
-                return
+            more_slices, more_pulses = self._progress()
+            is_brisk = more_slices - slices >= _BRISK * awake or more_pulses - pulses >= awake
+            slow = 0 if is_brisk else slow + 1
 
-    def _slices_begun(self) -> int:
-        return sum(worker.begun for worker in self._workers)
+    def _progress(self) -> tuple[int, int]:
+        """The slices that were begun, and what their sagas say of themselves."""
+        slices = pulses = 0
+        for worker in self._workers:
+            slices += worker.begun
+            if (task := worker.task) is not None:
+                pulses += task.pulse
+        return slices, pulses
 
     def _count_finished(self, slices: int) -> None:
         self._active -= slices

@@ -73,6 +73,7 @@ class SagaTask(SagaContext):
         "mark",
         "ok",
         "on_done",
+        "pulse",
         "quiet",
         "reply",
         "runtime",
@@ -106,6 +107,11 @@ class SagaTask(SagaContext):
         """The generator; before the first step perhaps the function that returns it."""
         self.quiet = quiet
         """Whether someone waits for the outcome, so that it is not dispatched."""
+        self.pulse = 0
+        """Goes up with each small piece of work, for a saga that does many in one turn.
+
+        By this the scheduler sees that its worker needs no help; changed by the saga alone.
+        """
         self.state: int = _QUEUED
         self.cancelling: int = 0
         self.ok = True

@@ -4,6 +4,8 @@ Plain bookkeeping without effects. Scheduling is dataflow: a phase is ready the 
 own dependencies are done (DESIGN §5). What may start is *claimed*: a phase that is not
 ``parallel`` by the run's own saga, which runs it alone; parallel ones stand in a line, from
 which *lanes* take one after the other. A lane is a saga that runs phases until it finds none.
+One lane at a time is on its way: when it has taken its first phase it sends for the next, if
+the line is not empty by then. Phases that are over in no time so need no more than one.
 
 All of it changes under one lock, which is held for a few instructions and never while
 anybody else's code runs; only what came of a phase is noted by its own saga without it.
@@ -28,7 +30,10 @@ if TYPE_CHECKING:
     from milo_pipeline.pipeline import Pipeline
 
 
-@dataclass(frozen=True, slots=True)
+# What comes of a phase: never changed, and not frozen only because that costs twice the time.
+
+
+@dataclass(slots=True)
 class Completed:
     """The handler returned ``result``, now or, if there is a ``source``, in an earlier run."""
 
@@ -36,21 +41,21 @@ class Completed:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Skipped:
     """The handler failed, and its policy lets the pipeline go on without it."""
 
     error: BaseException
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Failed:
     """The phase failed for good."""
 
     error: BaseException
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LeftOut:
     """The phase did not run, and was not meant to."""
 
@@ -86,8 +91,8 @@ class Execution:
         self._lock = Lock()
         self._take_lock = first_try(self._lock)
         self._line: deque[int] = deque()
-        self._lanes_coming = 0
-        """How many lanes were asked for, or have ended a phase, and will look into the line."""
+        self._lane_is_coming = False
+        """Whether a lane was asked for that has not taken its first phase."""
         self._running: dict[int, SagaContext] = {}
         self._outcomes: list[Outcome | None] = [None] * len(plan.phases)
         self._plan = plan
@@ -114,34 +119,45 @@ class Execution:
 
     # What may start, and who runs it
 
-    def claim(self) -> int:
-        """Claim all that may start now; how many lanes have to be started for it."""
+    def claim(self) -> bool:
+        """Claim all that may start now; whether a lane has to be started for it."""
         with self:
-            return self._claim()
+            self._claim()
+            return self._needs_lane()
 
-    def first(self, scope: SagaContext) -> int | None:
-        """The phase that a new lane, whose context is ``scope``, begins with, if there is one."""
-        with self:
-            return self._from_line(scope)
+    def first(self, scope: SagaContext) -> tuple[int | None, bool]:
+        """The phase that a new lane, whose context is ``scope``, begins with, if there is one.
 
-    def next_after(self, index: int, scope: SagaContext) -> tuple[int | None, int]:
-        """Phase ``index`` of a lane has ended: the lane's next, and how many lanes to start.
-
-        Both for whatever may start now. A lane that is given no next phase ends.
+        And whether another lane has to be started, before that phase is run.
         """
         with self:
+            self._lane_is_coming = False
+            return self._from_line(scope), self._needs_lane()
+
+    def next_after(self, index: int, scope: SagaContext) -> tuple[int | None, bool]:
+        """Phase ``index`` of a lane has ended: the lane's next, and whether to start a lane.
+
+        A lane that is given no next phase ends.
+        """
+        if not self._take_lock():  # by hand: this is done for every phase
+            wait_for(self._lock)
+        try:
             self._settle(index)
-            self._lanes_coming += 1
-            lanes = self._claim()
+            self._claim()
             following = self._from_line(scope)
-        self._cancel_others()
-        return following, lanes
+            needs_lane = self._needs_lane()
+        finally:
+            self._lock.release()
+        if self.failed:
+            self._cancel_others()
+        return following, needs_lane
 
     def end(self, index: int) -> None:
         """Phase ``index`` has ended, and whoever ran it does not take another."""
         with self:
             self._settle(index)
-        self._cancel_others()
+        if self.failed:
+            self._cancel_others()
 
     def stop(self) -> None:
         """Nothing begins any more; what lanes have begun comes to its end.
@@ -172,7 +188,7 @@ class Execution:
 
     def _cancel_others(self) -> None:
         """Let a failure take along what runs; whoever hears of it, hears it without the lock."""
-        if self.failed and self._fail_fast:
+        if self._fail_fast:
             with self:
                 doomed = list(self._running.values())
             for each in doomed:
@@ -187,24 +203,24 @@ class Execution:
     def __exit__(self, *error: object) -> None:
         self._lock.release()
 
-    def _claim(self) -> int:
+    def _claim(self) -> None:
         line, ready = self._line, self._ready
         while not self.stopped and self.alone is None:
             index = ready.next(something_runs=bool(line or self._running))
             if index is None:
-                break
+                return
             if self.phases[index].parallel:
                 line.append(index)
             else:
                 self.alone = index
-        lanes = len(line) - self._lanes_coming
-        if lanes <= 0:
-            return 0
-        self._lanes_coming += lanes
-        return lanes
+
+    def _needs_lane(self) -> bool:
+        if self._lane_is_coming or not self._line:
+            return False
+        self._lane_is_coming = True
+        return True
 
     def _from_line(self, scope: SagaContext) -> int | None:
-        self._lanes_coming -= 1
         if not self._line:
             return None
         index = self._line.popleft()

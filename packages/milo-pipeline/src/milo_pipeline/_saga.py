@@ -27,6 +27,7 @@ from milo_effects import (
     Put,
     SagaCancelled,
     SagaContext,
+    SagaTask,
     Take,
     Timeout,
 )
@@ -66,6 +67,11 @@ if TYPE_CHECKING:
 Saga: TypeAlias = Generator[Any, Any, Any]
 
 _now = time.monotonic
+_BRISK = 100e-6
+"""Seconds within which a phase is over that is better not run beside another such phase.
+
+Two threads would wait for each other, for the store and for the GIL, longer than it takes.
+"""
 
 
 def make_saga(pipeline: Pipeline, plan: RunPlan) -> Callable[[], Saga]:
@@ -120,11 +126,12 @@ class Run:
             yield Put(pipeline_complete(_now()))
 
     def _run_phases(self) -> Saga:
-        """Start lanes, run the phases that run alone, until nothing more can start."""
+        """Start a lane, run the phases that run alone, until nothing more can start."""
         execution = self.execution
         scope: SagaContext = yield Scope()
         while True:
-            yield from self._start_lanes(execution.claim())
+            if execution.claim():
+                yield Fork(self._lane, attached=True)
             if execution.alone is not None:
                 yield from self._run_alone(execution.alone, scope)
             elif execution.is_underway:
@@ -133,10 +140,6 @@ class Run:
                 break
         if self._faults:
             raise self._faults[0]
-
-    def _start_lanes(self, count: int) -> Saga:
-        for _ in range(count):
-            yield Fork(self._lane, attached=True)
 
     def _run_alone(self, index: int, scope: SagaContext) -> Saga:
         try:
@@ -150,14 +153,17 @@ class Run:
         It rings when the run's saga has something to do: a phase that runs alone, the end.
         """
         execution = self.execution
-        scope: SagaContext = yield Scope()
-        index = execution.first(scope)
+        scope: SagaTask = yield Scope()
+        index, needs_lane = execution.first(scope)
         try:
             while index is not None:
+                if needs_lane:
+                    yield Fork(self._lane, attached=True)
+                begun = _now()
                 yield from self._run_phase(index, scope)
-                index, lanes = execution.next_after(index, scope)
-                if lanes:
-                    yield from self._start_lanes(lanes)
+                if _now() - begun < _BRISK:
+                    scope.pulse += 1
+                index, needs_lane = execution.next_after(index, scope)
         except Exception as fault:
             self._faults.append(fault)
         finally:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from milo_core import Action
 from milo_core.runtime import StorePort
-from milo_effects import SagaContext, answers
+from milo_effects import SagaContext, SagaTask, answers
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Sends back the saga's own context, which is cancelled with it."""
+    """Sends back the saga's own context, which is its task, and is cancelled with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Dispatcher:
 
 
 @answers(Scope)
-def scope(effect: Scope, context: SagaContext, store: StorePort) -> SagaContext:
+def scope(effect: Scope, context: SagaTask, store: StorePort) -> SagaTask:
     """Hand it out."""
     return context
 
