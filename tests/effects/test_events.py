@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from milo_core import Action
-from milo_effects import SagaCancelled, SagaContext, Take
+from milo_effects import Fork, SagaCancelled, SagaContext, Select, Take
 from milo_effects._events import unwatch_event, watch_event
 
 
@@ -167,3 +167,19 @@ def test_beginning_to_watch_while_the_event_is_set_always_cancels(together, fran
         watch = [partial(watch_event, event, each) for each in watchers[1:]]
         together(lambda event=event: event.set(), *watch)
         assert all(watcher.times >= 1 for watcher in watchers)
+
+
+def test_a_set_that_was_not_heard_is_noticed_when_a_child_is_started(new_store, ended):
+    """It was looked up before it was wrapped: the saga goes on until it forks, and no further."""
+    store, event, reached = new_store(), threading.Event(), []
+    set_it = event.set
+
+    def saga():
+        set_it()
+        yield Select()
+        reached.append("behind the event")
+        yield Fork(wait(), attached=True)
+        reached.append("behind the fork")
+
+    assert ended(store.run_saga(saga, event)) is SagaCancelled
+    assert reached == ["behind the event"]

@@ -378,3 +378,40 @@ def test_a_forked_phase_is_waited_for_though_its_fork_was_cut_short():
     assert types == [
         *("@@PIPELINE_START", "@@PHASE_START", "@@PHASE_FAILED", "@@PIPELINE_CANCELLED")
     ]
+
+
+@either_way
+def test_however_the_event_is_set(parallel):
+    """Also by a ``set`` that was looked up before the run began, and for a phase that waits."""
+    cancel, watch = threading.Event(), Watch()
+    set_it = cancel.set
+
+    async def forever():
+        await asyncio.Event().wait()
+
+    def cancel_in_time():
+        watch.wait_for("PHASE_START a 1")
+        set_it()
+
+    with beside(cancel_in_time):
+        result, _ = run(phase("a", forever, parallel=parallel), watch=watch, cancel=cancel)
+    assert_cancelled(result.state, a="failed")
+    assert not cancel._cond._waiters
+
+
+def test_an_event_that_is_not_set_is_let_go_of():
+    """After the run nobody waits for it, and those who waited beside the run wait on."""
+    cancel, waiting = threading.Event(), threading.Event()
+
+    def wait():
+        waiting.set()
+        return cancel.wait(HANG)
+
+    with beside(wait) as waited:
+        waiting.wait(HANG)
+        result, _ = run(phase("a"), cancel=cancel)
+        assert result.ok
+        assert not waited.done()
+        assert len(cancel._cond._waiters) <= 1
+        cancel.set()
+        assert waited.result(HANG)

@@ -110,7 +110,8 @@ class Runner:
             elif too_late and task.cancelling == _NO:
                 task.cancelling = _REQUESTED
             wake = self.scheduler.push(task, first=first)
-        if too_late:
+        if too_late and parent is not None:
+            parent.heed_events()
             task.cancel_tree()
         return wake
 

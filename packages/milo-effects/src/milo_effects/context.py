@@ -87,6 +87,14 @@ class SagaContext:
         else:
             self._cancel_all()
 
+    def heed_events(self) -> None:
+        """Cancel each scope from here upwards whose event was set without anybody hearing of it."""
+        context: SagaContext | None = self
+        while context is not None:
+            if context._event is not None and context._event.is_set():
+                context.cancel_tree()
+            context = context._parent
+
     def _cancel_all(self) -> None:
         """Cancel level by level, and within one in the order in which they came."""
         reached: list[SagaContext] = []

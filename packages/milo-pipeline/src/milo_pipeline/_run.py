@@ -6,14 +6,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from logging import getLogger
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from milo_core import Action, Store
-from milo_effects import SagaCancelled, SagaTask
+from milo_effects import SagaTask
 from milo_pipeline._interrupts import interrupts_deferred
 from milo_pipeline._saga import Run
+from milo_pipeline._waiting import wait_for_end
 from milo_pipeline.actions import ACTION_TYPES, pipeline_cancelled
 from milo_pipeline.observers import Observers, PipelineObserver
 from milo_pipeline.result import PipelineResult, blocked_by
@@ -83,11 +83,11 @@ def _wait_out(
     try:
         with interrupts_deferred():  # or one that meets the start of a thread may be lost
             task = store.run_saga(run.saga(), cancel)
-        _wait_for(task)
+        wait_for_end(task, cancel)
     except KeyboardInterrupt:
         if task is not None:
             task.cancel()
-            _wait_for(task)
+            wait_for_end(task)
         _end(store, watching)
         raise
     except BaseException:  # the run's own saga has fallen over
@@ -99,12 +99,6 @@ def _wait_out(
 def _end(store: Store[Any], watching: Observers) -> None:
     store.shutdown()
     watching.close(store.state)
-
-
-def _wait_for(task: SagaTask) -> None:
-    """Block until the saga has ended; that it was cancelled shows in the state."""
-    with suppress(SagaCancelled):
-        task.result()
 
 
 class _Events:
