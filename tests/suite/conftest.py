@@ -1,6 +1,5 @@
 """What the tests of the command share: target files, and the command in two forms."""
 
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -11,11 +10,10 @@ import pytest
 
 from milo._cli import main
 
-# importlib mode leaves the path alone; suite_stories.py beside this file is wanted by name.
+# importlib mode leaves the path alone; the modules beside this file are wanted by name.
 sys.path.insert(0, str(Path(__file__).parent))
 
-HANG = 60
-"""Seconds that only a hang exceeds."""
+from suite_tools import HANG, environment  # found by the path above
 
 
 @dataclass(frozen=True)
@@ -83,12 +81,3 @@ def milo_process():
         return Ended(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
 
     return run
-
-
-def environment():
-    """This process's environment without what changes the display."""
-    steering = {
-        *("CI", "GITHUB_ACTIONS", "NO_COLOR", "FORCE_COLOR"),
-        *("TERM", "COLUMNS", "LINES", "PYTHONIOENCODING"),
-    }
-    return {key: value for key, value in os.environ.items() if key not in steering}

@@ -8,9 +8,8 @@ import subprocess
 import sys
 
 import pytest
+from suite_tools import HANG, environment
 from terminals import python_ready_for_signals
-
-from conftest import HANG, environment
 
 SITE = """
     import os

@@ -4,9 +4,8 @@ import os
 import re
 
 import pytest
+from suite_tools import HANG, environment
 from terminals import CTRL_C, HIDE_CURSOR, TERMINATE, Terminal
-
-from conftest import HANG, environment
 
 BUILD = """
     import atexit

@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from suite_tools import HANG, environment
 from terminals import CTRL_C, Terminal
 from watching import Watching
-
-from conftest import HANG, environment
 
 SITE = """
     from pathlib import Path

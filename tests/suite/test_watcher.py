@@ -5,8 +5,8 @@ import threading
 from queue import SimpleQueue
 
 import pytest
+from suite_tools import HANG
 
-from conftest import HANG
 from milo._cli.errors import CommandError
 from milo._cli.watcher import Roots, Watcher
 

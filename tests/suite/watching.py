@@ -4,9 +4,8 @@ import json
 import subprocess
 import threading
 
+from suite_tools import HANG, environment
 from terminals import python_ready_for_signals
-
-from conftest import HANG, environment
 
 
 class Watching:
