@@ -35,6 +35,21 @@ KeptPhase: TypeAlias = tuple[
 and where its result came from."""
 
 
+_new = object.__new__
+_set_line = PhaseLog.__dict__["line"].__set__
+_set_stream = PhaseLog.__dict__["stream"].__set__
+_set_timestamp = PhaseLog.__dict__["timestamp"].__set__
+
+
+def phase_line(line: str, stream: str, timestamp: float) -> PhaseLog:
+    """A ``PhaseLog``, at half the price of its constructor: there is one for every line."""
+    made = _new(PhaseLog)
+    _set_line(made, line)
+    _set_stream(made, stream)
+    _set_timestamp(made, timestamp)
+    return made
+
+
 class _Kept:
     """What the reducer goes by: no field, so nobody compares it."""
 
@@ -123,7 +138,6 @@ def _restored(
 
 
 # The slots' own setters: for the constructor of a frozen class, and for ``phase_status``.
-_new = object.__new__
 _set_kept = _Kept.__dict__["_kept"].__set__
 _set: Final = {each.name: PhaseStatus.__dict__[each.name].__set__ for each in fields(PhaseStatus)}
 _PLAIN: Final = (

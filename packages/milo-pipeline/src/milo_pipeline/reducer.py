@@ -16,7 +16,7 @@ from milo_pipeline._chunks import Chunks, count, item_at, replaced, split
 from milo_pipeline._lines import line_count, with_line
 from milo_pipeline.errors import DefinitionError
 from milo_pipeline.graph import Plan
-from milo_pipeline.phase_status import KeptPhase, PhaseLog, PhaseStatus, pending, phase_status
+from milo_pipeline.phase_status import KeptPhase, PhaseStatus, pending, phase_line, phase_status
 from milo_pipeline.state import KeptRun, PipelineState, Underway, members, pipeline_state
 from milo_pipeline.statuses import (
     CANCELLED,
@@ -44,6 +44,8 @@ _MOVES: Final[dict[str, PhaseStatusName]] = {
     actions.PHASE_SKIPPED: SKIPPED,
 }
 _WORDS: Final = frozenset(_MOVES.values())
+_TIMED: Final = frozenset((RUNNING, FAILED))
+"""The statuses of a run whose clock goes on, also after a failure."""
 
 
 def make_reducer(plan: Plan, name: str) -> Reducer:
@@ -134,12 +136,12 @@ class _PipelineReducer:
         if to in DONE:
             done += self._weights[index]
         elif to == FAILED and status != FAILED:
-            started_at, elapsed = _time_of(run, at, ends=True)
+            started_at, elapsed = _time_of_end(run, at)
             return pipeline_state(
                 (plan, name, pieces, underway, done, started_at, elapsed, FAILED, after[4])
             )
-        if status in (RUNNING, FAILED):
-            elapsed = max(elapsed, at - started_at)
+        if status in _TIMED and at - started_at > elapsed:
+            elapsed = at - started_at
         return pipeline_state(
             (plan, name, pieces, underway, done, started_at, elapsed, status, error)
         )
@@ -192,7 +194,7 @@ class _PipelineReducer:
 
     def _completed(self, run: KeptRun, facts: Facts) -> PipelineState:
         status: PipelineStatusName = FAILED if run[7] == FAILED else COMPLETED
-        times = _time_of(run, _seconds(facts.get("at"), run), ends=True)
+        times = _time_of_end(run, _seconds(facts.get("at"), run))
         return pipeline_state((*run[:5], *times, status, run[8]))
 
     def _cancelled(self, run: KeptRun, facts: Facts) -> PipelineState | None:
@@ -207,7 +209,7 @@ class _PipelineReducer:
                 after = _moved(before, FAILED, {"error": CANCELLED}, at)
                 pieces = replaced(pieces, index, phase_status(after))
         error = error if status == FAILED else CANCELLED
-        times = _time_of(run, at, ends=True)
+        times = _time_of_end(run, at)
         return pipeline_state((plan, name, pieces, None, done, *times, FAILED, error))
 
     def _run(self, status: PipelineStatusName, started_at: float) -> PipelineState:
@@ -218,16 +220,19 @@ class _PipelineReducer:
 
 def _with_phase(run: KeptRun, index: int, phase: KeptPhase, at: float) -> PipelineState:
     """``run`` at the time ``at``, one of its phases changed, whose status has not."""
-    pieces = replaced(run[2], index, phase_status(phase))
-    return pipeline_state((*run[:2], pieces, *run[3:5], *_time_of(run, at), *run[7:]))
+    plan, name, pieces, underway, done, started_at, elapsed, status, error = run
+    if status in _TIMED and at - started_at > elapsed:
+        elapsed = at - started_at
+    pieces = replaced(pieces, index, phase_status(phase))
+    return pipeline_state((plan, name, pieces, underway, done, started_at, elapsed, status, error))
 
 
-def _time_of(run: KeptRun, at: float, *, ends: bool = False) -> tuple[float, float]:
-    """When the run began and how long it has taken at the time ``at``, perhaps its end."""
+def _time_of_end(run: KeptRun, at: float) -> tuple[float, float]:
+    """When a run began that ends at the time ``at``, perhaps without having begun; its length."""
     started_at, elapsed, status = run[5:8]
-    if status in (RUNNING, FAILED):
+    if status in _TIMED:
         return started_at, max(elapsed, at - started_at)
-    return (at if ends and status == PENDING else started_at), elapsed
+    return (at if status == PENDING else started_at), elapsed
 
 
 def _moved(before: KeptPhase, to: PhaseStatusName, facts: Facts, at: float) -> KeptPhase:
@@ -254,7 +259,7 @@ def _logged(before: KeptPhase, facts: Facts, at: float, max_logs: int) -> KeptPh
     name, status, started_at, elapsed, error, attempt, lines, dropped, pieces, source = before
     if status in UNDERWAY:
         elapsed = max(elapsed, at - started_at)
-    line = PhaseLog(
+    line = phase_line(
         facts.get("line", ""), facts.get("stream", "stdout"), facts.get("timestamp", at)
     )
     dropped += line_count(lines) >= max_logs
