@@ -154,3 +154,10 @@ def test_repr_is_short():
     """A pipeline of any size prints as its name and the number of its phases."""
     assert repr(Pipeline("build")) == "<Pipeline 'build': 0 phases>"
     assert repr(Pipeline("build", Phase("a", nothing))) == "<Pipeline 'build': 1 phase>"
+
+
+@pytest.mark.parametrize("beside", [{"parallel": True}, {"map_over": "a", "depends_on": ("a",)}])
+def test_file_descriptors_belong_to_a_phase_that_runs_alone(beside):
+    """The process has one pair of them."""
+    with pytest.raises(DefinitionError, match=r"phase 'b': capture_fds .* must run alone"):
+        Phase("b", print, capture_fds=True, **beside)

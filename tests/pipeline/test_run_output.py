@@ -15,6 +15,7 @@ from run_tools import (
     nothing,
     own_store,
     phase,
+    python,
     raising,
     run,
     status_of,
@@ -347,3 +348,38 @@ def test_output_of_a_cancelled_coroutine():
     result, watch = captured(phase("a", works), phase("b", nothing, "a"), cancel=cancel)
     assert lines_of(result.state, "a") == ["before", "cleaned up"]
     assert watch.story_of("a")[-1] == "PHASE_FAILED a cancelled"
+
+
+PRINTS_EVERYWHERE = """
+    import asyncio, os, subprocess, sys
+    from milo_pipeline import Phase, Pipeline
+
+    def plain():
+        os.write(1, b"written\\n")
+        subprocess.run([sys.executable, "-c", "print('child')"], check=True)
+        print("printed")
+
+    async def of_a_loop():
+        os.write(1, b"written\\n")
+        await asyncio.sleep(0)
+        print("printed")
+
+    for handler in (plain, of_a_loop):
+        phases = Phase("a", handler, capture_fds=True), Phase("b", handler, depends_on=("a",))
+        result = Pipeline("p", *phases, capture_output=True).run()
+        result.raise_for_status()
+        for phase in result.state.phases:
+            print(phase.name, sorted(log.line for log in phase.logs), flush=True)
+"""
+
+
+def test_file_descriptors_of_a_phase_that_runs_alone():
+    """With ``capture_fds`` also what is written to them is the phase's, and that of no other."""
+    assert python(PRINTS_EVERYWHERE).splitlines() == [
+        *("written", "child"),
+        "a ['child', 'printed', 'written']",
+        "b ['printed']",
+        "written",
+        "a ['printed', 'written']",
+        "b ['printed']",
+    ]

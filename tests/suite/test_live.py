@@ -32,7 +32,7 @@ def tty(monkeypatch):
 @contextmanager
 def shown_on(tty):
     """A display on ``tty``, which stands in the place of stdout."""
-    display = LiveDisplay(LineWriter(tty), tty)
+    display = LiveDisplay(LineWriter(tty))
     with redirect_stdout(tty), display.showing():
         yield display
 

@@ -334,3 +334,24 @@ def test_a_cache_folder_that_is_a_file_is_bad_input(write, milo_process, tmp_pat
     assert "cannot be used: Not a directory" in ended.err
     assert ended.out == ""
     assert (tmp_path / "kept").read_text() == "mine"
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["plain", "json"])
+def test_a_phase_that_captures_file_descriptors(write, milo_process, options):
+    """What the command shows of it is not captured again."""
+    write(
+        "build.py",
+        """
+        import os
+        from milo import Phase, Pipeline
+        pipeline = Pipeline(
+            "p",
+            Phase("a", lambda: os.write(1, b"raw\\n"), capture_fds=True),
+            capture_output=True,
+        )
+        """,
+    )
+    ended = milo_process("run", "build.py", *options)
+    assert ended.code == 0
+    shown = [line for line in ended.out.splitlines() if "raw" in line and "result" not in line]
+    assert len(shown) == (1 if options else 2)  # the last line is said again at the end

@@ -62,7 +62,7 @@ def _call(phase: Phase, arguments: Context, output: Output | None, token: Cancel
     with cancelled_by(token):
         if output is None:
             return call(**arguments)
-        with output.of_call(phase.name):
+        with output.of_call(phase.name, fds=phase.capture_fds):
             return call(**arguments)
 
 
@@ -70,7 +70,11 @@ async def _await(phase: Phase, handler: Coroutine[Any, Any, Any], output: Output
     """Begun, and standing at ``_start``: it cleans up even if no event loop takes it."""
     try:
         await _start()
-        async with nullcontext() if output is None else output.of_coroutine(phase.name):
+        async with (
+            nullcontext()
+            if output is None
+            else output.of_coroutine(phase.name, fds=phase.capture_fds)
+        ):
             return await handler
     except (GeneratorExit, SagaCancelled) as error:
         if error.__traceback__ is not None and error.__traceback__.tb_next is None:

@@ -26,13 +26,13 @@ class Output:
         self._hear = hear
         self._feed: LineFeed[str] = LineFeed(self._deliver)
 
-    def of_call(self, name: str) -> AbstractContextManager[None]:
-        """The block's output goes to phase ``name``."""
-        return self._feed.capture(name)
+    def of_call(self, name: str, *, fds: bool = False) -> AbstractContextManager[None]:
+        """The block's output goes to phase ``name``, with ``fds`` that of the file descriptors."""
+        return self._feed.capture(name, fds=fds)
 
-    def of_coroutine(self, name: str) -> AbstractAsyncContextManager[None]:
+    def of_coroutine(self, name: str, *, fds: bool = False) -> AbstractAsyncContextManager[None]:
         """As ``of_call``, for a block of a coroutine; waiting does not hold up the event loop."""
-        return self._feed.capture_async(name)
+        return self._feed.capture_async(name, fds=fds)
 
     def close(self) -> None:
         """End the thread; nothing is left to deliver by then."""

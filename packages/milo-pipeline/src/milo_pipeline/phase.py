@@ -51,6 +51,10 @@ class Phase:
     ``"process"`` in a process of its own, which really ends at its ``timeout``. It is the name
     of a plugin or an ``Executor``; see ``milo_pipeline.executors``. ``when`` is asked here.
 
+    With ``capture_fds`` the captured output is also what C code and child processes write to
+    the file descriptors 1 and 2. A process has one pair of them, so the phase has to run alone;
+    in a process of its own they are captured anyway.
+
     ``depends_on`` takes any iterable of names and holds a tuple without repeats (in
     sorted order when given a set, whose own order changes from process to process).
 
@@ -77,6 +81,7 @@ class Phase:
     map_over: str | None = None
     cache: Cache | None = None
     executor: str | Executor = THREAD
+    capture_fds: bool = False
 
     def __post_init__(self) -> None:
         refuse_unless_name("Phase", self.name)
@@ -106,6 +111,14 @@ class Phase:
             f"cache must be a Cache, not {self.cache!r}; for instance Cache(inputs=['src'])",
         )
         _refuse_unless_executor(owner, self.executor)
+        _refuse_unless_is(owner, "capture_fds", self.capture_fds, bool)
+        refuse_unless(
+            not (self.capture_fds and (self.parallel or self.map_over is not None)),
+            owner,
+            "capture_fds takes the file descriptors of the whole process, so the phase must run "
+            "alone: without parallel and map_over; or use executor='process', which captures "
+            "them for each phase",
+        )
         object.__setattr__(self, "params", _names(owner, "params", self.params))
         object.__setattr__(self, "resources", units(owner, self.resources, least=0))
 

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 from milo._cli.execution import Display
@@ -15,6 +14,7 @@ from milo._cli.github import GitHubDisplay, harmless, is_github_actions
 from milo._cli.json_lines import JsonDisplay
 from milo._cli.plain import PlainDisplay
 from milo._cli.streams import LineWriter, stdout_kept_apart
+from milo_pipeline import Pipeline
 
 
 class Output:
@@ -30,8 +30,10 @@ class Output:
         self._make = make
         self._tell = tell
 
-    def display(self) -> Display:
-        """A new display, for one run."""
+    def display(self, pipeline: Pipeline) -> Display:
+        """A new display, for one run of ``pipeline``."""
+        if any(phase.capture_fds for phase in pipeline.phases):
+            self._writer.stand_apart()
         return self._make(self._writer)
 
     def say(self, line: str, event: dict[str, Any]) -> None:
@@ -50,15 +52,19 @@ def standard_output(*, as_json: bool, plain: bool) -> Iterator[Output]:
     if as_json:
         with stdout_kept_apart() as stream:
             yield Output(LineWriter(stream), JsonDisplay, lambda line, event: json.dumps(event))
-    elif is_github_actions() and not plain:
-        writer = LineWriter(sys.stdout)
-        yield Output(writer, GitHubDisplay, lambda line, event: harmless(line))
-    elif plain or not _can_be_redrawn():
-        yield Output(LineWriter(sys.stdout), PlainDisplay)
-    else:
-        from milo._cli.live import LiveDisplay  # rich takes a while; plain output goes without
+        return
+    writer = LineWriter(sys.stdout)
+    try:
+        if is_github_actions() and not plain:
+            yield Output(writer, GitHubDisplay, lambda line, event: harmless(line))
+        elif plain or not _can_be_redrawn():
+            yield Output(writer, PlainDisplay)
+        else:
+            from milo._cli.live import LiveDisplay  # rich takes a while; plain goes without
 
-        yield Output(LineWriter(sys.stdout), partial(LiveDisplay, terminal=sys.stdout))
+            yield Output(writer, LiveDisplay)
+    finally:
+        writer.release()
 
 
 def _can_be_redrawn() -> bool:

@@ -31,7 +31,8 @@ class LiveDisplay:
     meanwhile appears above the picture. Leaving shows the cursor again, however it is left.
     """
 
-    def __init__(self, writer: LineWriter, terminal: TextIO) -> None:
+    def __init__(self, writer: LineWriter) -> None:
+        terminal = writer.stream
         self._symbols = symbols_for(terminal.encoding)
         self._writer = writer
         self._state: PipelineState | None = None

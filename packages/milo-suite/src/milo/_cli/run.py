@@ -63,7 +63,7 @@ def run(
         pipeline = resolve_pipeline(target, args)
         options = choices.for_run(pipeline)
         artifacts.check()
-        execution = Run(pipeline, output.display(), options, artifacts)
+        execution = Run(pipeline, output.display(pipeline), options, artifacts)
         code = execution.execute()
         if debug and execution.result is not None:
             for error in execution.result.errors.values():

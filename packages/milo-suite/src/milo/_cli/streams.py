@@ -22,7 +22,30 @@ class LineWriter:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._own: TextIO | None = None
         self._failure: OSError | None = None
+
+    @property
+    def stream(self) -> TextIO:
+        """Where it writes to."""
+        return self._stream
+
+    def stand_apart(self) -> None:
+        """From now on write by a file descriptor of its own.
+
+        A phase that captures the file descriptor 1 would capture what is shown of it, too.
+        """
+        if self._own is None and _is_descriptor_1(self._stream):
+            self._stream.flush()
+            encoding, errors = self._stream.encoding, self._stream.errors
+            self._own = open(os.dup(1), "w", encoding=encoding, errors=errors)  # noqa: SIM115
+            self._stream = self._own
+
+    def release(self) -> None:
+        """Let go of the file descriptor of its own, if it has one."""
+        if self._own is not None:
+            with suppress(OSError):  # told by ``close``, or the reader has gone away
+                self._own.close()
 
     @property
     def has_failed(self) -> bool:

@@ -136,7 +136,9 @@ class Watch:
         options["force"] = options["force"] and not self._has_run
         if self._result is not None:
             options |= {"resume_from": self._result, "changed": changed}
-        run = Run(self._pipeline, self._output.display(), options, self._options.artifacts)
+        run = Run(
+            self._pipeline, self._output.display(self._pipeline), options, self._options.artifacts
+        )
         self._has_run = True
         try:
             self._exit_code = run.execute()
