@@ -1,0 +1,83 @@
+"""milo-durable: sagas that survive ``kill -9``, on SQLite and PostgreSQL.
+
+steps         ``BaseStep``: what a saga does and how it is undone
+retry         when a failed step is tried again
+events        what a saga waits for, what is sent to it
+definition    ``SagaBuilder``: steps in order become a ``SagaDefinition``
+status        the statuses, and which may follow which
+models        ``SagaStateMixin``, ``InboxMessageMixin``: the tables
+orchestrator  ``SagaOrchestrator``: what applications call
+admin         ``SagaAdmin``: what operators call
+engine        ``SagaEngine``: drives sagas from step to step
+opening       ``open_orchestrator``: tables and engine in one line
+snapshot      ``SagaSnapshot``: a saga as it stands
+_decisions    what follows from the outcome of a step; no database, no clock
+_table        every statement on the saga table; _inbox: on the inbox
+_sql          what the two databases write differently
+_work         running one step: input, timeout, lease
+_database     connections
+errors        what goes wrong
+"""
+
+from milo_durable.admin import SagaAdmin
+from milo_durable.definition import (
+    InputContext,
+    SagaBuilder,
+    SagaDefinition,
+    StepDefinition,
+    StepRef,
+)
+from milo_durable.engine import SagaEngine
+from milo_durable.errors import (
+    ActiveSagaAlreadyExistsError,
+    InvalidEventError,
+    SagaDataError,
+    SagaDefinitionError,
+    SagaError,
+    SagaNotFoundError,
+    SagaStateError,
+    UnknownSagaError,
+)
+from milo_durable.events import AwaitingEvent, NotifyEvent, NotifyResult, StepAwaitEvent
+from milo_durable.models import InboxMessageMixin, SagaStateMixin
+from milo_durable.opening import open_orchestrator
+from milo_durable.orchestrator import SagaOrchestrator
+from milo_durable.retry import ExponentialRetry, FixedRetry, NoRetry, RetryPolicy
+from milo_durable.snapshot import SagaSnapshot
+from milo_durable.status import SagaStatus
+from milo_durable.steps import BaseStep
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ActiveSagaAlreadyExistsError",
+    "AwaitingEvent",
+    "BaseStep",
+    "ExponentialRetry",
+    "FixedRetry",
+    "InboxMessageMixin",
+    "InputContext",
+    "InvalidEventError",
+    "NoRetry",
+    "NotifyEvent",
+    "NotifyResult",
+    "RetryPolicy",
+    "SagaAdmin",
+    "SagaBuilder",
+    "SagaDataError",
+    "SagaDefinition",
+    "SagaDefinitionError",
+    "SagaEngine",
+    "SagaError",
+    "SagaNotFoundError",
+    "SagaOrchestrator",
+    "SagaSnapshot",
+    "SagaStateError",
+    "SagaStateMixin",
+    "SagaStatus",
+    "StepAwaitEvent",
+    "StepDefinition",
+    "StepRef",
+    "UnknownSagaError",
+    "open_orchestrator",
+]

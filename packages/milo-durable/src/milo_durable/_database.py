@@ -1,0 +1,36 @@
+"""Connections: one for a single statement, one for a transaction of several."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, async_sessionmaker
+
+from milo_durable.errors import SagaDefinitionError
+
+
+class Database:
+    """The database behind the application's ``session_maker``."""
+
+    def __init__(self, session_maker: async_sessionmaker[Any]) -> None:
+        engine = session_maker.kw.get("bind")
+        if not isinstance(engine, AsyncEngine):
+            raise SagaDefinitionError(
+                f"session_maker must be bound to an AsyncEngine, not to {engine!r:.200}; write "
+                "async_sessionmaker(create_async_engine(url))"
+            )
+        self.engine = engine
+        self.sessions = session_maker
+        self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    def statement(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A connection on which each statement is a commit of its own."""
+        return self._single.connect()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """A connection whose statements are committed together, or not at all on an error."""
+        async with self.engine.begin() as connection:
+            yield connection

@@ -1,0 +1,320 @@
+"""What follows from the outcome of a step: pure functions from one snapshot to a transition.
+
+No database and no clock: the moment and the new token are given. One transition is one commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+from milo_durable.definition import SagaDefinition, StepDefinition
+from milo_durable.events import NotifyEvent, NotifyResult, StepAwaitEvent
+from milo_durable.snapshot import SagaSnapshot
+from milo_durable.status import SagaStatus
+
+EXECUTE: Final = "execute"
+COMPENSATE: Final = "compensate"
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The step returned ``output``, as JSON; ``skipped`` when an operator gave it."""
+
+    output: Any
+    skipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """The step waits for an event."""
+
+    event: StepAwaitEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The step raised, or took too long; ``retries`` is whether another attempt may help."""
+
+    error: str
+    timed_out: bool = False
+    retries: bool = True
+
+
+Outcome: TypeAlias = Succeeded | Waits | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a decision may not find out itself: the time, a fresh token, how long leases are."""
+
+    now: datetime
+    token: UUID
+    lease: timedelta
+    grace: timedelta
+
+    def deadline(self, step: StepDefinition) -> datetime:
+        """Until when a worker that begins with ``step`` now has its saga."""
+        taken = self.lease if step.timeout is None else step.timeout
+        return self.now + taken + self.grace
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """The saga after it, and what is added to its row besides the plain columns.
+
+    ``entry`` joins the history, ``output`` becomes that of the step in it, and ``context``
+    replaces the context as a whole.
+    """
+
+    after: SagaSnapshot
+    entry: Mapping[str, Any] | None = None
+    output: tuple[str, Any] | None = None
+    context: Mapping[str, Any] | None = None
+
+
+# Forward
+
+
+def after_execution(
+    saga: SagaSnapshot, definition: SagaDefinition, outcome: Outcome, given: Any, moment: Moment
+) -> Transition:
+    """What follows from an execution of the current step with the input ``given``."""
+    step = definition.steps[saga.current_step_index]
+    attempt = saga.retry_count + 1
+    if isinstance(outcome, Succeeded):
+        entry = _entry(saga, step, EXECUTE, "SUCCESS", given, moment, output=outcome.output)
+        entry["skipped"] = outcome.skipped
+        return _advanced(saga, definition, step, outcome.output, entry, moment)
+    if isinstance(outcome, Waits):
+        entry = _entry(saga, step, EXECUTE, "WAITING", given, moment)
+        awaiting = _awaiting(outcome.event.event_types, outcome.event.correlation_id)
+        after = _moved(saga, SagaStatus.SUSPENDED, moment, deadline=outcome.event.until)
+        return Transition(replace(after, awaiting=awaiting), entry)
+    status = "TIMEOUT" if outcome.timed_out else "ERROR"
+    entry = _entry(saga, step, EXECUTE, status, given, moment, error=outcome.error)
+    delay = step.retry_policy.next_delay(attempt) if outcome.retries else None
+    if delay is not None:
+        after = _moved(saga, SagaStatus.SUSPENDED, moment, deadline=moment.now + delay)
+        return Transition(replace(after, retry_count=attempt, error=outcome.error), entry)
+    failed = replace(saga, error=outcome.error)
+    if definition.compensate_on_failure:
+        undoing = begin_compensation(failed, definition, moment)
+        if undoing is not None:
+            return replace(undoing, entry=entry)
+    return Transition(_moved(failed, SagaStatus.FAILED, moment), entry)
+
+
+def _advanced(
+    saga: SagaSnapshot,
+    definition: SagaDefinition,
+    step: StepDefinition,
+    output: Any,
+    entry: dict[str, Any],
+    moment: Moment,
+) -> Transition:
+    """On to the next step, or the end."""
+    outputs = {**saga.outputs, step.step_id: output}
+    saga = replace(saga, context={**saga.context, "outputs": outputs}, retry_count=0, error=None)
+    following = saga.current_step_index + 1
+    if following == len(definition.steps):
+        after = _moved(saga, SagaStatus.COMPLETED, moment)
+    else:
+        deadline = moment.deadline(definition.steps[following])
+        after = _moved(saga, SagaStatus.RUNNING, moment, deadline=deadline)
+        after = replace(after, current_step_index=following)
+    return Transition(after, entry, output=(step.step_id, output))
+
+
+# Back
+
+
+def begin_compensation(
+    saga: SagaSnapshot, definition: SagaDefinition, moment: Moment
+) -> Transition | None:
+    """To undoing the latest completed step; ``None`` if nothing was completed.
+
+    Steps without a ``compensate`` are passed over: when only such were completed, there is
+    nothing left to do.
+    """
+    if not saga.outputs:
+        return None
+    return Transition(_undoing_before(saga, definition, len(definition.steps), moment))
+
+
+def after_compensation(
+    saga: SagaSnapshot, definition: SagaDefinition, outcome: Outcome, given: Any, moment: Moment
+) -> Transition:
+    """What follows from undoing the current step."""
+    step = definition.steps[saga.current_step_index]
+    output = saga.outputs.get(step.step_id)
+    attempt = saga.retry_count + 1
+    if not isinstance(outcome, Failed):
+        entry = _entry(saga, step, COMPENSATE, "SUCCESS", given, moment, output=output)
+        return Transition(_undoing_before(saga, definition, saga.current_step_index, moment), entry)
+    status = "TIMEOUT" if outcome.timed_out else "ERROR"
+    entry = _entry(
+        saga, step, COMPENSATE, status, given, moment, output=output, error=outcome.error
+    )
+    delay = step.retry_policy.next_delay(attempt) if outcome.retries else None
+    if delay is None:
+        return Transition(_moved(saga, SagaStatus.FAILED, moment), entry)
+    waiting = SagaStatus.COMPENSATING_SUSPENDED
+    after = _moved(saga, waiting, moment, deadline=moment.now + delay)
+    return Transition(replace(after, retry_count=attempt), entry)
+
+
+def _undoing_before(
+    saga: SagaSnapshot, definition: SagaDefinition, before: int, moment: Moment
+) -> SagaSnapshot:
+    """On to undoing the latest completed step before index ``before``, or the end."""
+    saga = replace(saga, retry_count=0)
+    undone = {
+        entry["step_id"]
+        for entry in saga.step_history
+        if (entry["phase"], entry["status"]) == (COMPENSATE, "SUCCESS")
+    }
+    for index in reversed(range(before)):
+        step = definition.steps[index]
+        if step.undoes and step.step_id in saga.outputs and step.step_id not in undone:
+            deadline = moment.deadline(step)
+            after = _moved(saga, SagaStatus.COMPENSATING, moment, deadline=deadline)
+            return replace(after, current_step_index=index)
+    return _moved(saga, SagaStatus.COMPENSATED, moment)
+
+
+def input_of_last_success(saga: SagaSnapshot, step_id: str) -> Any:
+    """What the step was given when it last succeeded, as JSON."""
+    for entry in reversed(saga.step_history):
+        if (entry["step_id"], entry["phase"], entry["status"]) == (step_id, EXECUTE, "SUCCESS"):
+            return entry["input"]
+    return None
+
+
+# From outside
+
+
+def judge_event(
+    saga: SagaSnapshot, token: UUID | None, event: NotifyEvent, now: datetime
+) -> NotifyResult:
+    """Whether ``event`` is accepted; ``token`` is not asked for events of the inbox."""
+    if saga.status != SagaStatus.SUSPENDED or saga.awaiting is None:
+        return NotifyResult.NOT_WAITING
+    if token is not None and token != saga.step_execution_token:
+        return NotifyResult.STALE_TOKEN
+    known = [each.get("event_id") for each in saga.context.get("events", ())]
+    if event.event_id is not None and event.event_id in known:
+        return NotifyResult.DUPLICATE_EVENT
+    types, correlation_id = saga.awaiting["event_types"], saga.awaiting["correlation_id"]
+    if types is not None and event.event_type not in types:
+        return NotifyResult.WRONG_EVENT_TYPE
+    if correlation_id is not None and event.correlation_id != correlation_id:
+        return NotifyResult.WRONG_CORRELATION_ID
+    if saga.deadline_at is not None and saga.deadline_at <= now:
+        return NotifyResult.EXPIRED
+    return NotifyResult.ACCEPTED
+
+
+def after_event(
+    saga: SagaSnapshot, definition: SagaDefinition, event: NotifyEvent, moment: Moment
+) -> Transition:
+    """The waiting step runs again, and finds the event in its context."""
+    meta = {
+        "event_id": event.event_id,
+        "event_type": event.event_type,
+        "correlation_id": event.correlation_id,
+    }
+    payload = dict(event.payload)
+    events = [*saga.context.get("events", ()), {**meta, "payload": payload}]
+    context = {
+        **saga.context,
+        "events": events,
+        "latest_event": payload,
+        "latest_event_meta": meta,
+    }
+    return Transition(
+        again(replace(saga, context=context), definition, moment).after, context=context
+    )
+
+
+def again(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Transition:
+    """The current step runs again, now."""
+    deadline = moment.deadline(definition.steps[saga.current_step_index])
+    return Transition(_moved(saga, SagaStatus.RUNNING, moment, deadline=deadline))
+
+
+def expecting(
+    saga: SagaSnapshot,
+    event_types: list[str] | None,
+    correlation_id: str | None,
+    until: datetime | None,
+    moment: Moment,
+) -> Transition:
+    """It waits for this event, in place of what it waited for."""
+    after = _moved(saga, SagaStatus.SUSPENDED, moment, deadline=until)
+    return Transition(replace(after, awaiting=_awaiting(event_types, correlation_id)))
+
+
+def after_expiry(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Transition:
+    """The event did not come in time."""
+    step = definition.steps[saga.current_step_index]
+    error = "the event did not come in time"
+    entry = _entry(saga, step, EXECUTE, "TIMEOUT", None, moment, error=error)
+    after = _moved(saga, SagaStatus.TIMEOUT, moment)
+    return Transition(replace(after, error=error), entry)
+
+
+def aborted(saga: SagaSnapshot, moment: Moment) -> Transition:
+    """It ends here; nothing is undone."""
+    return Transition(_moved(replace(saga, error="aborted"), SagaStatus.FAILED, moment))
+
+
+# Parts of them
+
+
+def _moved(
+    saga: SagaSnapshot, status: SagaStatus, moment: Moment, deadline: datetime | None = None
+) -> SagaSnapshot:
+    return replace(
+        saga,
+        status=status,
+        step_execution_token=moment.token,
+        deadline_at=deadline,
+        awaiting=None,
+        updated_at=moment.now,
+    )
+
+
+def _awaiting(event_types: Any, correlation_id: str | None) -> dict[str, Any]:
+    types = None if event_types is None else list(event_types)
+    return {"event_types": types, "correlation_id": correlation_id}
+
+
+def _entry(
+    saga: SagaSnapshot,
+    step: StepDefinition,
+    phase: str,
+    status: str,
+    given: Any,
+    moment: Moment,
+    *,
+    output: Any = None,
+    error: str | None = None,
+) -> dict[str, Any]:
+    """An entry of the history; its keys are those of SEMANTICS."""
+    return {
+        "timestamp": moment.now.isoformat(),
+        "phase": phase,
+        "status": status,
+        "step_id": step.step_id,
+        "step_name": step.name,
+        "attempt": saga.retry_count + 1,
+        "token": str(saga.step_execution_token),
+        "input": given,
+        "output": output,
+        "error": error,
+        "skipped": False,
+    }

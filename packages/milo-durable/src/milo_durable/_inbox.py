@@ -1,0 +1,123 @@
+"""The inbox: events that were stored once, and are delivered when their saga waits for them.
+
+An event and what it does to its saga are one transaction, so an event is never half delivered
+and none is claimed by a worker that has died.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from sqlalchemy import Table, bindparam, insert, null, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from milo_durable._decisions import after_event, judge_event
+from milo_durable.engine import SagaEngine, read_id
+from milo_durable.errors import InvalidEventError
+from milo_durable.events import NotifyEvent, NotifyResult
+from milo_durable.snapshot import SagaSnapshot
+from milo_durable.status import SagaStatus
+from milo_durable.steps import check_json
+
+_log = logging.getLogger(__name__)
+
+
+class Inbox:
+    """One inbox table, and the engine whose sagas its events are for."""
+
+    def __init__(self, engine: SagaEngine, table: Table) -> None:
+        self._engine = engine
+        self._table = table
+        sagas = engine.table.table
+        self._insert = insert(table)
+        self._due = (
+            select(table.c.id, table.c.event_id, table.c.event, sagas.c.id.label("saga"))
+            .join(
+                sagas,
+                or_(
+                    table.c.saga_id == sagas.c.id,
+                    table.c.saga_id.is_(None) & (table.c.aggregation_id == sagas.c.aggregation_id),
+                ),
+            )
+            .where(
+                table.c.applied_at.is_(None),
+                sagas.c.status == SagaStatus.SUSPENDED,
+                sagas.c.awaiting.is_not(null()),
+            )
+            .order_by(table.c.id)
+            .limit(bindparam("b_limit"))
+        )
+        self._apply = (
+            update(table)
+            .where(table.c.id == bindparam("b_id"), table.c.applied_at.is_(None))
+            .values(applied_at=bindparam("b_now"))
+        )
+
+    async def store(self, event: NotifyEvent, saga_id: Any, aggregation_id: str | None) -> bool:
+        """See ``SagaOrchestrator.ingest_event``."""
+        if event.event_id is None:
+            raise InvalidEventError(
+                f"an event for the inbox needs an event_id, by which it is known again; given "
+                f"was {dict(event.payload)!r:.200}"
+            )
+        if (saga_id is None) == (aggregation_id is None):
+            raise InvalidEventError("say who the event is for: saga_id= or aggregation_id=")
+        payload = check_json(dict(event.payload), "the payload of the event")
+        row = {
+            "event_id": event.event_id,
+            "saga_id": None if saga_id is None else read_id(saga_id),
+            "aggregation_id": aggregation_id,
+            "event": {
+                "event_type": event.event_type,
+                "correlation_id": event.correlation_id,
+                "payload": payload,
+            },
+            "received_at": self._engine.clock(),
+            "applied_at": None,
+        }
+        try:
+            async with self._engine.database.statement() as connection:
+                await connection.execute(self._insert, row)
+        except IntegrityError:  # the event id is unique
+            return False
+        return True
+
+    async def deliver(self, limit: int) -> int:
+        """See ``SagaOrchestrator.run_inbox_due``."""
+        async with self._engine.database.statement() as connection:
+            due = (await connection.execute(self._due, {"b_limit": limit})).all()
+        woken = [saga for row in due if (saga := await self._deliver(row)) is not None]
+        await self._engine.drive_all(woken)
+        return len(woken)
+
+    async def _deliver(self, row: Any) -> SagaSnapshot | None:
+        """Give one event to its saga; the saga if that was accepted, to be driven."""
+        engine = self._engine
+        given = row.event
+        event = NotifyEvent(
+            payload=given["payload"],
+            event_id=row.event_id,
+            event_type=given["event_type"],
+            correlation_id=given["correlation_id"],
+        )
+        moment = engine.moment()
+        async with engine.database.transaction() as connection:
+            marked = await connection.execute(self._apply, {"b_id": row.id, "b_now": moment.now})
+            saga = await engine.table.get(connection, row.saga, lock=True)
+            if marked.rowcount != 1 or saga is None:
+                await connection.rollback()
+                return None
+            result = judge_event(saga, None, event, moment.now)
+            if result is NotifyResult.DUPLICATE_EVENT:
+                return None  # it was accepted by another way; here it is done with
+            if not result or (saga.saga_name, saga.definition_version) not in (
+                engine.definitions.known()
+            ):
+                await connection.rollback()  # it keeps waiting
+                return None
+            transition = after_event(saga, engine.definitions.of(saga), event, moment)
+            if not await engine.table.move(connection, saga, transition):
+                await connection.rollback()
+                return None
+        return transition.after

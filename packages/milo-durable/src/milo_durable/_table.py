@@ -1,0 +1,218 @@
+"""Every statement on the saga table. Each is made once; a transition is one guarded ``UPDATE``.
+
+The guard is the token: whoever has lost its saga changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Table, Update, bindparam, case, insert, null, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import String
+
+from milo_durable._decisions import Transition
+from milo_durable._sql import fresh_token, json_append, json_put
+from milo_durable.models import JSON_VALUE
+from milo_durable.snapshot import SagaSnapshot
+from milo_durable.status import ACTIVE, SagaStatus
+
+_PLAIN = (
+    *("status", "current_step_index", "step_execution_token", "deadline_at"),
+    *("retry_count", "awaiting", "error", "updated_at"),
+)
+_COLUMNS = tuple(SagaSnapshot.__dataclass_fields__)
+
+
+class SagaTable:
+    """Statements on one saga table; every method runs one, on the connection it is given."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self._columns = [table.c[name] for name in _COLUMNS]
+        self._insert = insert(table)
+        self._by_id = select(*self._columns).where(table.c.id == bindparam("b_id"))
+        self._by_id_locked = self._by_id.with_for_update()
+        self._updates: dict[tuple[bool, bool, bool], Update] = {}
+        self._renew = (
+            update(table)
+            .where(*self._guard())
+            .values(deadline_at=bindparam("b_deadline_at"), updated_at=bindparam("b_updated_at"))
+        )
+        self._claim = self._claiming()
+        self._expired = (
+            select(*self._columns)
+            .where(
+                table.c.status == SagaStatus.SUSPENDED,
+                table.c.awaiting.is_not(null()),
+                table.c.deadline_at <= bindparam("b_now"),
+                self._is_known(),
+            )
+            .limit(bindparam("b_limit"))
+        )
+        self._active = (
+            select(table.c.id)
+            .where(
+                table.c.aggregation_id == bindparam("b_aggregation_id"),
+                table.c.status.in_([str(each) for each in ACTIVE]),
+            )
+            .limit(1)
+        )
+
+    async def add(self, connection: AsyncConnection, saga: SagaSnapshot) -> None:
+        """Insert a new saga."""
+        row = {name: getattr(saga, name) for name in _COLUMNS}
+        row |= {"status": str(saga.status), "step_history": list(saga.step_history)}
+        await connection.execute(self._insert, row)
+
+    async def get(
+        self, connection: AsyncConnection, saga_id: UUID, *, lock: bool = False
+    ) -> SagaSnapshot | None:
+        """The saga with this id; with ``lock`` nobody changes it before the transaction's end."""
+        statement = self._by_id_locked if lock else self._by_id
+        row = (await connection.execute(statement, {"b_id": saga_id})).one_or_none()
+        return None if row is None else _snapshot(row)
+
+    async def active_of(self, connection: AsyncConnection, aggregation_id: str) -> UUID | None:
+        """The id of the active saga of an aggregation."""
+        found = await connection.execute(self._active, {"b_aggregation_id": aggregation_id})
+        saga_id: UUID | None = found.scalar_one_or_none()
+        return saga_id
+
+    async def move(
+        self, connection: AsyncConnection, before: SagaSnapshot, transition: Transition
+    ) -> bool:
+        """Carry ``transition`` out; ``False`` if somebody else has moved the saga since."""
+        after = transition.after
+        params: dict[str, Any] = {f"b_{name}": getattr(after, name) for name in _PLAIN}
+        params |= {"b_id": before.id, "b_token": before.step_execution_token}
+        params["b_status"] = str(after.status)
+        if transition.entry is not None:
+            params["b_entry"] = transition.entry
+        if transition.output is not None:
+            params["b_step_id"], params["b_output"] = transition.output
+        if transition.context is not None:
+            params["b_context"] = transition.context
+        done = await connection.execute(self._update_for(transition), params)
+        return done.rowcount == 1
+
+    async def renew(
+        self, connection: AsyncConnection, saga: SagaSnapshot, deadline: datetime, now: datetime
+    ) -> bool:
+        """Put the deadline off; ``False`` if the saga is somebody else's by now."""
+        params = {
+            "b_id": saga.id,
+            "b_token": saga.step_execution_token,
+            "b_deadline_at": deadline,
+            "b_updated_at": now,
+        }
+        return (await connection.execute(self._renew, params)).rowcount == 1
+
+    async def claim(
+        self,
+        connection: AsyncConnection,
+        known: Sequence[tuple[str, int]],
+        now: datetime,
+        deadline: datetime,
+        limit: int,
+    ) -> list[SagaSnapshot]:
+        """Take up to ``limit`` sagas whose deadline has passed, each with a fresh token.
+
+        Those that waited for an attempt are running again. Nobody waits: rows that another
+        worker is at are passed over.
+        """
+        params = {"b_now": now, "b_known": list(known), "b_deadline": deadline, "b_limit": limit}
+        rows = await connection.execute(self._claim, params)
+        return [_snapshot(row) for row in rows]
+
+    async def expired_waits(
+        self,
+        connection: AsyncConnection,
+        known: Sequence[tuple[str, int]],
+        now: datetime,
+        limit: int,
+    ) -> list[SagaSnapshot]:
+        """Sagas whose event did not come in time."""
+        params = {"b_now": now, "b_known": list(known), "b_limit": limit}
+        return [_snapshot(row) for row in await connection.execute(self._expired, params)]
+
+    def _guard(self) -> tuple[Any, ...]:
+        table = self.table
+        return (
+            table.c.id == bindparam("b_id"),
+            table.c.step_execution_token == bindparam("b_token"),
+        )
+
+    def _is_known(self) -> Any:
+        table = self.table
+        named = tuple_(table.c.saga_name, table.c.definition_version)
+        return named.in_(bindparam("b_known", expanding=True))
+
+    def _update_for(self, transition: Transition) -> Update:
+        """The statement that also writes what this transition has besides the plain columns."""
+        parts = transition.entry, transition.output, transition.context
+        key = tuple(part is not None for part in parts)
+        statement = self._updates.get(key)  # type: ignore[arg-type]  # three, as there are parts
+        if statement is None:
+            statement = self._updates[key] = self._update_with(*key)  # type: ignore[index]  # as above
+        return statement
+
+    def _update_with(self, entry: bool, output: bool, context: bool) -> Update:
+        table = self.table
+        values: dict[str, Any] = {name: bindparam(f"b_{name}") for name in _PLAIN}
+        if entry:
+            given = bindparam("b_entry", type_=JSON_VALUE)
+            values["step_history"] = json_append(table.c.step_history, given)
+        if context:
+            values["context"] = bindparam("b_context")
+        elif output:
+            values["context"] = json_put(
+                table.c.context,
+                bindparam("b_outputs", "outputs", type_=String()),
+                bindparam("b_step_id", type_=String()),
+                bindparam("b_output", type_=JSON_VALUE),
+            )
+        return update(table).where(*self._guard()).values(values)
+
+    def _claiming(self) -> Any:
+        table = self.table
+        status = table.c.status
+        waits_for_an_attempt = (status == SagaStatus.SUSPENDED) & table.c.awaiting.is_(null())
+        others = [SagaStatus.RUNNING, SagaStatus.COMPENSATING, SagaStatus.COMPENSATING_SUSPENDED]
+        due = (
+            select(table.c.id)
+            .where(
+                table.c.deadline_at <= bindparam("b_now"),
+                status.in_([str(each) for each in others]) | waits_for_an_attempt,
+                self._is_known(),
+            )
+            .order_by(table.c.deadline_at)
+            .limit(bindparam("b_limit"))
+            .with_for_update(skip_locked=True)
+        )
+        working = case(
+            (status == SagaStatus.SUSPENDED, str(SagaStatus.RUNNING)),
+            (status == SagaStatus.COMPENSATING_SUSPENDED, str(SagaStatus.COMPENSATING)),
+            else_=status,
+        )
+        return (
+            update(table)
+            .where(table.c.id.in_(due.scalar_subquery()))
+            .values(
+                status=working,
+                step_execution_token=fresh_token(),
+                deadline_at=bindparam("b_deadline"),
+                updated_at=bindparam("b_now"),
+            )
+            .returning(*self._columns)
+        )
+
+
+def _snapshot(row: Any) -> SagaSnapshot:
+    given = dict(row._mapping)
+    given["status"] = SagaStatus(given["status"])
+    given["step_history"] = tuple(given["step_history"])
+    return SagaSnapshot(**given)

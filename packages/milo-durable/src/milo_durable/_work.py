@@ -1,0 +1,144 @@
+"""Running one step: its input, its timeout, the lease that is renewed meanwhile.
+
+On the event loop of whoever drives the saga; a plain function runs on a thread of the loop's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+from milo_durable._decisions import Failed, Outcome, Succeeded, Waits, input_of_last_success
+from milo_durable.definition import InputContext, SagaDefinition, StepDefinition
+from milo_durable.errors import SagaDataError
+from milo_durable.events import StepAwaitEvent
+from milo_durable.snapshot import SagaSnapshot
+
+_log = logging.getLogger(__name__)
+
+Renew = Callable[[], Awaitable[bool]]
+"""Puts the saga's deadline off; ``False`` when it is somebody else's by now."""
+
+
+class LeaseLost(Exception):
+    """Another worker has the saga; what this one does with it no longer counts."""
+
+
+async def execute(
+    saga: SagaSnapshot, definition: SagaDefinition, lease: timedelta, renew: Renew
+) -> tuple[Outcome, Any]:
+    """The outcome of the current step, and the input it had, as JSON."""
+    step = definition.steps[saga.current_step_index]
+    given: Any = None
+    try:
+        value = _input(saga, definition, step)
+        given = step.types.input_to_json(value)
+    except Exception as error:  # the input_map's, or a value it should not have made
+        return Failed(_told(error), retries=False), given
+    outcome = await _attempt(step, step.step.execute, (value,), lease, renew)
+    if isinstance(outcome, Failed):
+        return outcome, given
+    if isinstance(outcome, StepAwaitEvent):
+        return Waits(outcome), given
+    try:
+        return Succeeded(step.types.output_to_json(outcome)), given
+    except SagaDataError as error:
+        return Failed(_told(error), retries=False), given
+
+
+async def compensate(
+    saga: SagaSnapshot, definition: SagaDefinition, lease: timedelta, renew: Renew
+) -> tuple[Outcome, Any]:
+    """The outcome of undoing the current step, and the input of its last success, as JSON."""
+    step = definition.steps[saga.current_step_index]
+    given = input_of_last_success(saga, step.step_id)
+    try:
+        inp = step.types.input_from_json(given)
+        out = step.types.output_from_json(saga.outputs[step.step_id])
+    except SagaDataError as error:
+        return Failed(_told(error), retries=False), given
+    outcome = await _attempt(step, step.step.compensate, (inp, out), lease, renew)
+    return (outcome if isinstance(outcome, Failed) else Succeeded(None)), given
+
+
+def _input(saga: SagaSnapshot, definition: SagaDefinition, step: StepDefinition) -> Any:
+    if step.depends_on:
+        needed = [definition.steps[index] for index in step.depends_on]
+        return step.input_map(
+            *[each.types.output_from_json(saga.outputs[each.step_id]) for each in needed]
+        )
+    return step.input_map(
+        InputContext(
+            saga_id=saga.id,
+            aggregation_id=saga.aggregation_id,
+            initial_data=saga.context.get("initial_data", {}),
+            latest_event=saga.context.get("latest_event"),
+            latest_event_meta=saga.context.get("latest_event_meta"),
+            events=tuple(saga.context.get("events", ())),
+        )
+    )
+
+
+async def _attempt(
+    step: StepDefinition,
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    lease: timedelta,
+    renew: Renew,
+) -> Any:
+    """What ``function`` returns, or the ``Failed`` that came of it.
+
+    Raises:
+        LeaseLost: the saga was taken over meanwhile; the step was cancelled.
+    """
+    work = asyncio.ensure_future(_called(function, arguments))
+    seconds = None if step.timeout is None else step.timeout.total_seconds()
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            await _finish(work, lease, renew)
+    except TimeoutError:
+        if limit.expired():
+            return Failed(f"it did not return within {seconds:g} s", timed_out=True)
+        raise  # the renewal's, not the step's
+    finally:
+        await _let_go(work)
+    try:
+        return work.result()
+    except (Exception, asyncio.CancelledError) as error:  # the step's; its policy says what follows
+        _log.debug("step %s raised", step.step_id, exc_info=True)
+        return Failed(_told(error))
+
+
+async def _called(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    if inspect.iscoroutinefunction(function):
+        return await function(*arguments)
+    result = await asyncio.to_thread(function, *arguments)
+    return await result if inspect.isawaitable(result) else result
+
+
+async def _finish(work: asyncio.Future[Any], lease: timedelta, renew: Renew) -> None:
+    """Wait for ``work``, and put the deadline off every third of a lease."""
+    interval = lease.total_seconds() / 3
+    while not (await asyncio.wait({work}, timeout=interval))[0]:
+        if not await renew():
+            raise LeaseLost
+
+
+async def _let_go(work: asyncio.Future[Any]) -> None:
+    """Cancel what is not done, and wait until it has cleaned up."""
+    if work.done():
+        return
+    work.cancel()
+    await asyncio.wait({work})
+    if not work.cancelled() and work.exception() is not None:
+        _log.debug("a step raised as it was cancelled", exc_info=work.exception())
+
+
+def _told(error: BaseException) -> str:
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,126 @@
+"""What operators call: looking, trying again, skipping, undoing, giving up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from milo_durable._decisions import (
+    COMPENSATE,
+    Moment,
+    Succeeded,
+    Transition,
+    aborted,
+    after_execution,
+    again,
+    begin_compensation,
+)
+from milo_durable.definition import SagaDefinition
+from milo_durable.engine import SagaEngine, read_id
+from milo_durable.errors import SagaStateError
+from milo_durable.models import SagaStateMixin
+from milo_durable.snapshot import SagaSnapshot
+from milo_durable.status import TERMINAL, WORKING, SagaStatus
+
+Model = TypeVar("Model", bound=SagaStateMixin)
+Decide = Callable[[SagaSnapshot, SagaDefinition, Moment], Transition]
+
+
+class SagaAdmin(Generic[Model]):
+    """Operations on single sagas, by id. Each raises ``SagaNotFoundError`` for an unknown one.
+
+    Those that set a saga going drive it until it ends or waits.
+    """
+
+    def __init__(self, engine: SagaEngine) -> None:
+        self._engine = engine
+
+    async def get_saga(self, saga_id: UUID) -> SagaSnapshot:
+        """The saga as it stands; nothing is locked."""
+        return await self._engine.get(read_id(saga_id))
+
+    async def retry_step(self, saga_id: UUID) -> SagaSnapshot:
+        """Run the current step again, now: of a suspended saga, or one in TIMEOUT or FAILED.
+
+        Raises:
+            SagaStateError: it is in another status, or has been undone in part.
+            ActiveSagaAlreadyExistsError: another saga of its aggregation is active.
+        """
+        return await self._change_and_drive(saga_id, _retry)
+
+    async def skip_step(self, saga_id: UUID, mock_output: Any) -> SagaSnapshot:
+        """Go on as if the current step of a suspended saga had returned ``mock_output``.
+
+        Raises:
+            SagaStateError: it is not suspended.
+            SagaDataError: the step's model does not take the output.
+        """
+
+        def skip(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Transition:
+            _refuse_unless(saga, (SagaStatus.SUSPENDED,), "skip its step")
+            step = definition.steps[saga.current_step_index]
+            output = step.types.output_to_json(mock_output)
+            return after_execution(saga, definition, Succeeded(output, True), None, moment)
+
+        return await self._change_and_drive(saga_id, skip)
+
+    async def compensate_step(self, saga_id: UUID) -> SagaSnapshot:
+        """Begin to undo what was completed, or go on with it after a failure.
+
+        Raises:
+            SagaStateError: its status does not allow it, or there is nothing to undo.
+            ActiveSagaAlreadyExistsError: another saga of its aggregation is active.
+        """
+        return await self._change_and_drive(saga_id, _compensate)
+
+    async def abort(self, saga_id: UUID) -> SagaSnapshot:
+        """End the saga where it is: FAILED, with the error ``aborted``. Nothing is undone.
+
+        Raises:
+            SagaStateError: it has ended already.
+        """
+        return await self._change_and_drive(saga_id, _abort)
+
+    async def _change_and_drive(self, saga_id: UUID, decide: Decide) -> SagaSnapshot:
+        engine = self._engine
+
+        def decided(saga: SagaSnapshot) -> Transition:
+            return decide(saga, engine.definitions.of(saga), engine.moment())
+
+        saga = await engine.change(read_id(saga_id), decided)
+        return await engine.drive(saga) if saga.status in WORKING else saga
+
+
+def _retry(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Transition:
+    allowed = (SagaStatus.SUSPENDED, SagaStatus.TIMEOUT, SagaStatus.FAILED)
+    _refuse_unless(saga, allowed, "try its step again")
+    if any(entry["phase"] == COMPENSATE for entry in saga.step_history):
+        hint = "some of it has been undone; start another"
+        raise SagaStateError(saga.id, saga.status, "try its step again", hint)
+    return again(saga, definition, moment)
+
+
+def _compensate(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Transition:
+    allowed = (
+        *(SagaStatus.SUSPENDED, SagaStatus.FAILED, SagaStatus.TIMEOUT),
+        *(SagaStatus.COMPENSATING, SagaStatus.COMPENSATING_SUSPENDED),
+    )
+    _refuse_unless(saga, allowed, "be undone")
+    undoing = begin_compensation(saga, definition, moment)
+    if undoing is None:
+        hint = "no step of it has been completed; abort it instead"
+        raise SagaStateError(saga.id, saga.status, "be undone", hint)
+    return undoing
+
+
+def _abort(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Transition:
+    if saga.status in TERMINAL:
+        raise SagaStateError(saga.id, saga.status, "be aborted", "it has ended")
+    return aborted(saga, moment)
+
+
+def _refuse_unless(saga: SagaSnapshot, allowed: tuple[SagaStatus, ...], asked: str) -> None:
+    if saga.status not in allowed:
+        hint = f"that is for sagas in {', '.join(allowed)}"
+        raise SagaStateError(saga.id, saga.status, asked, hint)

@@ -1,0 +1,195 @@
+"""What a saga is: steps in order, what each gets, and what happens when one fails."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from milo_durable.errors import SagaDefinitionError
+from milo_durable.retry import NoRetry, RetryPolicy
+from milo_durable.steps import BaseStep, StepTypes, can_be_undone
+
+_STEP_ID = re.compile(r"[\w.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class InputContext:
+    """What a root step's ``input_map`` is given: how the saga began, and what came from outside.
+
+    ``latest_event`` is the payload of the event accepted last, ``None`` before any, and
+    ``latest_event_meta`` its id, type and correlation id; ``events`` holds all of them.
+    """
+
+    saga_id: UUID
+    aggregation_id: str
+    initial_data: Mapping[str, Any]
+    latest_event: Mapping[str, Any] | None = None
+    latest_event_meta: Mapping[str, Any] | None = None
+    events: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepRef:
+    """A step that was added to a builder, for others to depend on."""
+
+    step_id: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepDefinition:
+    """One step of a definition; ``depends_on`` are indexes of steps before it."""
+
+    step_id: str
+    step: BaseStep[Any, Any]
+    input_map: Callable[..., Any]
+    depends_on: tuple[int, ...]
+    timeout: timedelta | None
+    retry_policy: RetryPolicy
+    types: StepTypes
+    undoes: bool
+
+    @property
+    def name(self) -> str:
+        """The name of the step's class."""
+        return type(self.step).__name__
+
+
+@dataclass(frozen=True, slots=True)
+class SagaDefinition:
+    """The steps of a saga, made by ``SagaBuilder.build``. Never changed: make another version."""
+
+    steps: tuple[StepDefinition, ...]
+    version: int = 1
+    compensate_on_failure: bool = True
+
+
+class SagaBuilder:
+    """Collects steps; each may depend on those added before it.
+
+    >>> from milo_durable import BaseStep
+    >>> class Double(BaseStep[int, int]):
+    ...     async def execute(self, inp: int) -> int:
+    ...         return 2 * inp
+    >>> builder = SagaBuilder()
+    >>> first = builder.add_step(step=Double(), input_map=lambda ctx: ctx.initial_data["n"])
+    >>> builder.add_step(step=Double(), depends_on=first, input_map=lambda n: n + 1)
+    StepRef(step_id='step_1', index=1)
+    >>> len(builder.build().steps)
+    2
+    """
+
+    def __init__(self) -> None:
+        self._steps: list[StepDefinition] = []
+        self._refs: list[StepRef] = []
+
+    def add_step(
+        self,
+        step: BaseStep[Any, Any],
+        input_map: Callable[..., Any],
+        depends_on: StepRef | Iterable[StepRef] | None = None,
+        timeout: timedelta | None = None,
+        retry_policy: RetryPolicy | None = None,
+        *,
+        step_id: str | None = None,
+    ) -> StepRef:
+        """Add a step and return what others name it by.
+
+        ``input_map`` makes the step's input: of the ``InputContext`` for a root step, of the
+        output of what it depends on otherwise, one argument for each, in order. An execution
+        that takes longer than ``timeout`` has failed. ``step_id`` stands in the history,
+        ``step_{i}`` by default.
+
+        Raises:
+            SagaDefinitionError: an argument that cannot be meant; the message names it.
+        """
+        index = len(self._steps)
+        name = f"step_{index}" if step_id is None else step_id
+        self._refuse_bad(name, step, input_map, timeout)
+        definition = StepDefinition(
+            step_id=name,
+            step=step,
+            input_map=input_map,
+            depends_on=tuple(self._index_of(name, each) for each in _refs(name, depends_on)),
+            timeout=timeout,
+            retry_policy=NoRetry() if retry_policy is None else retry_policy,
+            types=StepTypes(step),
+            undoes=can_be_undone(step),
+        )
+        self._steps.append(definition)
+        self._refs.append(StepRef(name, index))
+        return self._refs[-1]
+
+    def build(self, *, version: int = 1, compensate_on_failure: bool = True) -> SagaDefinition:
+        """A definition of the steps so far; later ones do not change it.
+
+        ``version`` tells it from others of the same name: a saga goes on with the one that it
+        started with. Without ``compensate_on_failure`` a saga whose step has failed for good
+        stays as it is, ``FAILED``.
+
+        Raises:
+            SagaDefinitionError: there is no step, or ``version`` is no whole number from 1.
+        """
+        if not self._steps:
+            raise SagaDefinitionError("a saga has at least one step; call add_step first")
+        _check_version(version)
+        return SagaDefinition(tuple(self._steps), version, compensate_on_failure)
+
+    def _refuse_bad(self, name: str, step: object, input_map: object, timeout: object) -> None:
+        if not isinstance(step, BaseStep):
+            hint = "; make one: " + step.__name__ + "()" if isinstance(step, type) else ""
+            raise SagaDefinitionError(f"{name}: step must be a BaseStep, not {step!r:.200}{hint}")
+        if not callable(input_map):
+            raise SagaDefinitionError(f"{name}: input_map must be a function, not {input_map!r}")
+        if not _STEP_ID.fullmatch(name):
+            raise SagaDefinitionError(
+                f"step_id {name!r} must be made of letters, digits, '_', '.' and '-'"
+            )
+        if any(each.step_id == name for each in self._steps):
+            raise SagaDefinitionError(f"two steps have the id {name!r}; give one another")
+        if timeout is not None:
+            check_span(f"{name}: timeout", timeout)
+
+    def _index_of(self, name: str, ref: object) -> int:
+        if not isinstance(ref, StepRef):
+            raise SagaDefinitionError(
+                f"{name}: depends_on takes what add_step returned, not {ref!r:.200}"
+            )
+        if ref not in self._refs:
+            raise SagaDefinitionError(f"{name}: {ref} is of another builder")
+        return ref.index
+
+
+def _refs(name: str, given: object) -> tuple[object, ...]:
+    if given is None:
+        return ()
+    if isinstance(given, StepRef):
+        return (given,)
+    if not isinstance(given, Iterable) or isinstance(given, str):
+        raise SagaDefinitionError(
+            f"{name}: depends_on takes what add_step returned, not {given!r:.200}"
+        )
+    return tuple(given)
+
+
+def _check_version(given: object) -> None:
+    if not isinstance(given, int) or isinstance(given, bool) or given < 1:
+        raise SagaDefinitionError(f"version must be a whole number from 1, not {given!r}")
+
+
+def check_text(what: str, given: object) -> None:
+    """Raises: SagaDefinitionError: it is no text, or an empty one."""
+    if not isinstance(given, str) or not given.strip():
+        raise SagaDefinitionError(f"{what} must be a text that is not empty, not {given!r:.200}")
+
+
+def check_span(what: str, given: object) -> None:
+    """Raises: SagaDefinitionError: it is no length of time above 0."""
+    if not isinstance(given, timedelta) or given <= timedelta(0):
+        raise SagaDefinitionError(
+            f"{what} must be a timedelta above 0, not {given!r}; for instance timedelta(seconds=30)"
+        )

@@ -1,0 +1,271 @@
+"""The engine: drives sagas from step to step, one commit for each.
+
+Everything happens on the event loop of the caller. A saga belongs to whoever holds its token;
+each commit asks for it, so a worker that was taken for dead changes nothing when it comes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from milo_durable import _work
+from milo_durable._database import Database
+from milo_durable._decisions import (
+    Moment,
+    Transition,
+    after_compensation,
+    after_execution,
+    after_expiry,
+)
+from milo_durable._table import SagaTable
+from milo_durable.definition import SagaDefinition, check_span, check_text
+from milo_durable.errors import (
+    ActiveSagaAlreadyExistsError,
+    SagaDefinitionError,
+    SagaNotFoundError,
+    UnknownSagaError,
+)
+from milo_durable.snapshot import SagaSnapshot
+from milo_durable.status import WORKING, SagaStatus
+
+_log = logging.getLogger(__name__)
+
+Clock = Callable[[], datetime]
+
+LEASE = timedelta(minutes=5)
+"""How long a worker has a saga before others may take it, unless it puts that off."""
+GRACE = timedelta(seconds=5)
+"""How much later than its timeout a step is taken for dead, so that it can say so itself."""
+
+
+def utc_now() -> datetime:
+    """The time, aware."""
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Definitions:
+    """The sagas that are registered here, by name and version."""
+
+    _all: dict[str, dict[int, SagaDefinition]] = field(default_factory=dict)
+
+    def add(self, name: str, definition: SagaDefinition) -> None:
+        """Raises: SagaDefinitionError: the name is none, or has that version already."""
+        check_text("the name of a saga", name)
+        if not isinstance(definition, SagaDefinition):
+            raise SagaDefinitionError(
+                f"saga {name!r}: register takes what SagaBuilder.build() returned, not "
+                f"{definition!r:.200}"
+            )
+        versions = self._all.setdefault(name, {})
+        if definition.version in versions:
+            raise SagaDefinitionError(
+                f"version {definition.version} of saga {name!r} is registered already; build "
+                "the other with build(version=...)"
+            )
+        versions[definition.version] = definition
+
+    def newest(self, name: str) -> SagaDefinition:
+        """What a new saga of this name is. Raises: UnknownSagaError."""
+        versions = self._all.get(name)
+        if not versions:
+            raise UnknownSagaError(name, self._all)
+        return versions[max(versions)]
+
+    def of(self, saga: SagaSnapshot) -> SagaDefinition:
+        """What this saga is. Raises: UnknownSagaError."""
+        found = self._all.get(saga.saga_name, {}).get(saga.definition_version)
+        if found is None:
+            raise UnknownSagaError(saga.saga_name, self._all, saga.definition_version)
+        return found
+
+    def known(self) -> list[tuple[str, int]]:
+        """Every name with every version of it."""
+        return [(name, version) for name, versions in self._all.items() for version in versions]
+
+
+class SagaEngine:
+    """Drives the sagas of one table.
+
+    Args:
+        database: where they are.
+        table: their table.
+        clock: the time; one clock for all workers on a table is best.
+        lease: see ``LEASE``.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        table: SagaTable,
+        *,
+        clock: Clock = utc_now,
+        lease: timedelta = LEASE,
+    ) -> None:
+        check_span("lease", lease)
+        self.database = database
+        self.table = table
+        self.definitions = Definitions()
+        self.clock = clock
+        self.lease = lease
+
+    def moment(self) -> Moment:
+        """Now, with a fresh token."""
+        return Moment(now=self.clock(), token=uuid4(), lease=self.lease, grace=GRACE)
+
+    async def get(self, saga_id: UUID) -> SagaSnapshot:
+        """The saga as it stands; nothing is locked. Raises: SagaNotFoundError."""
+        async with self.database.statement() as connection:
+            return await self.found(connection, saga_id)
+
+    async def found(
+        self, connection: AsyncConnection, saga_id: UUID, *, lock: bool = False
+    ) -> SagaSnapshot:
+        """The saga, read on this connection. Raises: SagaNotFoundError."""
+        saga = await self.table.get(connection, saga_id, lock=lock)
+        if saga is None:
+            raise SagaNotFoundError(saga_id)
+        return saga
+
+    async def begin(self, saga: SagaSnapshot) -> None:
+        """Insert a new saga.
+
+        Raises:
+            ActiveSagaAlreadyExistsError: another of its aggregation id is active.
+        """
+        try:
+            async with self.database.statement() as connection:
+                await self.table.add(connection, saga)
+        except IntegrityError as cause:
+            raise ActiveSagaAlreadyExistsError(saga.aggregation_id) from cause
+
+    async def change(
+        self, saga_id: UUID, decide: Callable[[SagaSnapshot], Transition | None]
+    ) -> SagaSnapshot:
+        """Change a saga from outside as ``decide`` says, and return it as it is then.
+
+        On PostgreSQL the row is locked from the reading to the commit. Elsewhere, if somebody
+        has moved the saga in between, ``decide`` is asked again.
+
+        Raises:
+            SagaNotFoundError: there is no such saga.
+            ActiveSagaAlreadyExistsError: it would be active beside another.
+        """
+        while True:
+            async with self.database.transaction() as connection:
+                saga = await self.found(connection, saga_id, lock=True)
+                transition = decide(saga)
+                if transition is None:
+                    return saga
+                try:
+                    moved = await self.table.move(connection, saga, transition)
+                except IntegrityError as cause:
+                    raise ActiveSagaAlreadyExistsError(saga.aggregation_id) from cause
+            if moved:
+                return _moved(saga, transition)
+
+    # Driving
+
+    async def drive(self, saga: SagaSnapshot) -> SagaSnapshot:
+        """Go on with ``saga``, whose token the caller holds, until it ends or waits."""
+        while saga.status in WORKING:
+            try:
+                transition = await self._next(saga)
+            except _work.LeaseLost:
+                _log_lost(saga)
+                return saga
+            async with self.database.statement() as connection:
+                moved = await self.table.move(connection, saga, transition)
+            if not moved:
+                _log_lost(saga)
+                return saga
+            saga = _moved(saga, transition)
+        return saga
+
+    async def drive_all(self, sagas: Iterable[SagaSnapshot]) -> None:
+        """Drive several at the same time; one that cannot be driven is logged, and it alone."""
+        await asyncio.gather(*map(self._drive_safely, sagas))
+
+    async def _drive_safely(self, saga: SagaSnapshot) -> None:
+        try:
+            await self.drive(saga)
+        except Exception:  # the database's; its deadline has others try again
+            _log.exception("saga %s could not be driven; it is taken up again later", saga.id)
+
+    async def _next(self, saga: SagaSnapshot) -> Transition:
+        """Do the current step, or undo it, and decide what follows."""
+        definition = self.definitions.of(saga)
+        renew = self._renewal(saga)
+        if saga.status == SagaStatus.RUNNING:
+            outcome, given = await _work.execute(saga, definition, self.lease, renew)
+            return after_execution(saga, definition, outcome, given, self.moment())
+        outcome, given = await _work.compensate(saga, definition, self.lease, renew)
+        return after_compensation(saga, definition, outcome, given, self.moment())
+
+    def _renewal(self, saga: SagaSnapshot) -> _work.Renew:
+        async def renew() -> bool:
+            now = self.clock()
+            async with self.database.statement() as connection:
+                deadline = now + self.lease + GRACE
+                return await self.table.renew(connection, saga, deadline, now)
+
+        return renew
+
+    # What is due
+
+    async def run_due(self, limit: int) -> int:
+        """Take up to ``limit`` sagas whose deadline has passed and drive them; how many."""
+        now, known = self.clock(), self.definitions.known()
+        if not known or limit < 1:
+            return 0
+        async with self.database.statement() as connection:
+            deadline = now + self.lease + GRACE
+            claimed = await self.table.claim(connection, known, now, deadline, limit)
+            rest = limit - len(claimed)
+            expired = []
+            if rest:
+                expired = await self.table.expired_waits(connection, known, now, rest)
+        ended = [await self._expire(saga) for saga in expired]
+        await self.drive_all(claimed)
+        return len(claimed) + sum(ended)
+
+    async def _expire(self, saga: SagaSnapshot) -> bool:
+        transition = after_expiry(saga, self.definitions.of(saga), self.moment())
+        async with self.database.statement() as connection:
+            return await self.table.move(connection, saga, transition)
+
+
+def _moved(saga: SagaSnapshot, transition: Transition) -> SagaSnapshot:
+    """``saga`` after ``transition``, with what that adds to its history and context."""
+    after = transition.after
+    if transition.entry is not None:
+        after = replace(after, step_history=(*saga.step_history, transition.entry))
+    return after
+
+
+def _log_lost(saga: SagaSnapshot) -> None:
+    _log.warning(
+        "what came of step %d of saga %s is dropped: it has been moved on meanwhile",
+        saga.current_step_index,
+        saga.id,
+        extra={"milo_saga_id": str(saga.id)},
+    )
+
+
+def read_id(given: Any) -> UUID:
+    """A saga's id, also as text. Raises: TypeError: it is none."""
+    if isinstance(given, UUID):
+        return given
+    try:
+        return UUID(given)
+    except (ValueError, AttributeError, TypeError) as cause:
+        raise TypeError(f"saga_id must be a UUID, not {given!r:.200}") from cause

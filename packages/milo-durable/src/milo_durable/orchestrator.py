@@ -1,0 +1,242 @@
+"""What applications call: registering, starting and notifying sagas, and running what is due."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Generic, TypeVar
+from uuid import UUID, uuid4
+
+from sqlalchemy import Table
+from sqlalchemy.ext.asyncio import async_sessionmaker
+
+from milo_durable._database import Database
+from milo_durable._decisions import Transition, after_event, expecting, judge_event
+from milo_durable._inbox import Inbox
+from milo_durable._table import SagaTable
+from milo_durable.definition import SagaDefinition, check_text
+from milo_durable.engine import LEASE, Clock, SagaEngine, read_id, utc_now
+from milo_durable.errors import (
+    InvalidEventError,
+    SagaDataError,
+    SagaDefinitionError,
+    SagaStateError,
+)
+from milo_durable.events import AwaitingEvent, NotifyEvent, NotifyResult, read_event
+from milo_durable.models import InboxMessageMixin, SagaStateMixin
+from milo_durable.snapshot import SagaSnapshot
+from milo_durable.status import SagaStatus
+from milo_durable.steps import check_json
+
+Model = TypeVar("Model", bound=SagaStateMixin)
+
+
+class SagaOrchestrator(Generic[Model]):
+    """Runs sagas whose state is kept in the table of ``model_class``.
+
+    Args:
+        model_class: a mapped class with ``SagaStateMixin``.
+        session_maker: bound to the ``AsyncEngine`` of the database.
+        inbox_model_class: a mapped class with ``InboxMessageMixin``; needed for
+            ``ingest_event`` and ``run_inbox_due``.
+        clock: the time, aware; UTC by default.
+        lease: how long a worker may be silent before others take its saga over.
+
+    Raises:
+        SagaDefinitionError: an argument that cannot be meant.
+    """
+
+    def __init__(
+        self,
+        model_class: type[Model],
+        session_maker: async_sessionmaker[Any],
+        inbox_model_class: type[InboxMessageMixin] | None = None,
+        *,
+        clock: Clock = utc_now,
+        lease: timedelta = LEASE,
+    ) -> None:
+        table = SagaTable(_table_of(model_class, SagaStateMixin))
+        self.engine = SagaEngine(Database(session_maker), table, clock=clock, lease=lease)
+        self._inbox: Inbox | None = None
+        if inbox_model_class is not None:
+            self._inbox = Inbox(self.engine, _table_of(inbox_model_class, InboxMessageMixin))
+
+    def register(self, saga_name: str, definition: SagaDefinition) -> None:
+        """Make a saga known by a name; of several versions new sagas are the newest.
+
+        Raises:
+            SagaDefinitionError: this version of the name is registered already.
+        """
+        self.engine.definitions.add(saga_name, definition)
+
+    async def start(
+        self, saga_name: str, initial_data: Mapping[str, Any], aggregation_id: str
+    ) -> UUID:
+        """Start a saga, drive it until it ends or waits, and return its id.
+
+        What becomes of it is in ``get_snapshot``; a failing step does not raise here.
+
+        Raises:
+            UnknownSagaError: no saga of that name is registered.
+            SagaDataError: ``initial_data`` cannot be stored as JSON.
+            ActiveSagaAlreadyExistsError: a saga of this aggregation is active.
+        """
+        definition = self.engine.definitions.newest(saga_name)
+        check_text("aggregation_id, which names what the saga is about,", aggregation_id)
+        data = check_json(_mapping("initial_data", initial_data), "initial_data")
+        saga = self._new(saga_name, definition, data, aggregation_id)
+        await self.engine.begin(saga)
+        await self.engine.drive(saga)
+        return saga.id
+
+    async def notify(
+        self, saga_id: UUID, token: UUID, event: NotifyEvent | Mapping[str, Any]
+    ) -> bool:
+        """As ``notify_detailed``: whether the event was accepted."""
+        return bool(await self.notify_detailed(saga_id=saga_id, token=token, event=event))
+
+    async def notify_detailed(
+        self, saga_id: UUID, token: UUID, event: NotifyEvent | Mapping[str, Any]
+    ) -> NotifyResult:
+        """Send an event to a suspended saga and drive it; what became of the event.
+
+        ``token`` is the saga's ``step_execution_token``; each is good for one event. The order
+        in which it is judged: status, token, duplicate, event type, correlation id, expiry.
+
+        Raises:
+            SagaNotFoundError: there is no such saga.
+            InvalidEventError: ``event`` is none.
+        """
+        given, expected = read_event(event), _read_token(token)
+        check_json(dict(given.payload), "the payload of the event")
+        result = NotifyResult.NOT_WAITING
+
+        def decide(saga: SagaSnapshot) -> Transition | None:
+            nonlocal result
+            moment = self.engine.moment()
+            result = judge_event(saga, expected, given, moment.now)
+            if not result:
+                return None
+            return after_event(saga, self.engine.definitions.of(saga), given, moment)
+
+        saga = await self.engine.change(read_id(saga_id), decide)
+        if result:
+            await self.engine.drive(saga)
+        return result
+
+    async def await_event(self, saga_id: UUID, event: AwaitingEvent) -> UUID:
+        """Have a suspended saga wait for this event from now on; the token to send it with.
+
+        When ``event.until`` passes first, the saga ends as ``TIMEOUT``.
+
+        Raises:
+            SagaNotFoundError: there is no such saga.
+            SagaStateError: it is not suspended.
+        """
+        if not isinstance(event, AwaitingEvent):
+            raise InvalidEventError(f"await_event takes an AwaitingEvent, not {event!r:.200}")
+        types = None if event.event_type is None else [event.event_type]
+
+        def decide(saga: SagaSnapshot) -> Transition:
+            if saga.status != SagaStatus.SUSPENDED:
+                hint = "only a suspended saga waits for events"
+                raise SagaStateError(saga.id, saga.status, "wait for an event", hint)
+            moment = self.engine.moment()
+            return expecting(saga, types, event.correlation_id, event.until, moment)
+
+        saga = await self.engine.change(read_id(saga_id), decide)
+        return saga.step_execution_token
+
+    async def ingest_event(
+        self,
+        event: NotifyEvent | Mapping[str, Any],
+        saga_id: UUID | None = None,
+        aggregation_id: str | None = None,
+    ) -> bool:
+        """Store an event for a saga, or for the active saga of an aggregation; once.
+
+        ``run_inbox_due`` delivers it when the saga waits for it, however early it came.
+
+        Returns:
+            ``False`` if an event of this id has been stored before.
+
+        Raises:
+            InvalidEventError: it has no ``event_id``, or it is not said who it is for.
+        """
+        return await self._need_inbox().store(read_event(event), saga_id, aggregation_id)
+
+    async def run_due(self, limit: int = 100) -> int:
+        """Take up to ``limit`` sagas whose deadline has passed and drive them; how many.
+
+        That is recovery: sagas of workers that died, those whose next attempt is due, and
+        those whose event did not come. They are driven at the same time.
+        """
+        return await self.engine.run_due(limit)
+
+    async def run_inbox_due(self, limit: int = 100) -> int:
+        """Deliver up to ``limit`` stored events whose sagas wait for them; how many."""
+        return await self._need_inbox().deliver(limit)
+
+    async def get_snapshot(self, saga_id: UUID) -> SagaSnapshot:
+        """The saga as it stands. Raises: SagaNotFoundError."""
+        return await self.engine.get(read_id(saga_id))
+
+    def _new(
+        self,
+        saga_name: str,
+        definition: SagaDefinition,
+        initial_data: dict[str, Any],
+        aggregation_id: str,
+    ) -> SagaSnapshot:
+        moment = self.engine.moment()
+        return SagaSnapshot(
+            id=uuid4(),
+            saga_name=saga_name,
+            definition_version=definition.version,
+            aggregation_id=aggregation_id,
+            status=SagaStatus.RUNNING,
+            current_step_index=0,
+            step_execution_token=moment.token,
+            context={"initial_data": initial_data, "outputs": {}},
+            step_history=(),
+            deadline_at=moment.deadline(definition.steps[0]),
+            retry_count=0,
+            awaiting=None,
+            error=None,
+            created_at=moment.now,
+            updated_at=moment.now,
+        )
+
+    def _need_inbox(self) -> Inbox:
+        if self._inbox is None:
+            raise SagaDefinitionError(
+                "this orchestrator has no inbox; give it inbox_model_class=, a model with "
+                "InboxMessageMixin"
+            )
+        return self._inbox
+
+
+def _mapping(what: str, given: Any) -> dict[str, Any]:
+    if not isinstance(given, Mapping):
+        raise SagaDataError(f"{what} must be a mapping, not {given!r:.200}")
+    return dict(given)
+
+
+def _table_of(model: Any, mixin: type) -> Table:
+    table = getattr(model, "__table__", None)
+    if not isinstance(model, type) or not issubclass(model, mixin) or not isinstance(table, Table):
+        raise SagaDefinitionError(
+            f"{model!r:.200} must be a mapped class with {mixin.__name__} among its bases"
+        )
+    return table
+
+
+def _read_token(given: Any) -> UUID:
+    if isinstance(given, UUID):
+        return given
+    try:
+        return UUID(given)
+    except (ValueError, AttributeError, TypeError) as cause:
+        raise InvalidEventError(
+            f"token must be the saga's step_execution_token, a UUID, not {given!r:.200}"
+        ) from cause

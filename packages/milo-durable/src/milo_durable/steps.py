@@ -1,0 +1,123 @@
+"""Steps: what a saga does, and how it is undone."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from abc import ABC, abstractmethod
+from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic_core import PydanticSerializationError, ValidationError
+
+from milo_durable.errors import SagaDataError
+from milo_durable.events import StepAwaitEvent
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+class BaseStep(ABC, Generic[In, Out]):
+    """One step of a saga; an object of it is made once and used by many sagas at the same time.
+
+    Both methods may be plain functions; these run on a thread. A step is run again after a
+    crash, so what it does outside the database has to be safe to do twice.
+    """
+
+    @abstractmethod
+    async def execute(self, inp: In) -> Out | StepAwaitEvent:
+        """Do it, and return what there is to say of it; or wait for an event."""
+
+    async def compensate(self, inp: In, out: Out) -> None:
+        """Undo it, given the input and output of its last success. Optional."""
+
+
+class StepTypes:
+    """The input and output types of a step, and the way to JSON and back."""
+
+    def __init__(self, step: BaseStep[Any, Any]) -> None:
+        self.name = type(step).__name__
+        given, returned = _types_of(type(step))
+        self._input: TypeAdapter[Any] = TypeAdapter(given)
+        self._output: TypeAdapter[Any] = TypeAdapter(returned)
+        self._takes = given
+
+    def input_to_json(self, value: object) -> Any:
+        """Raises: SagaDataError: it is no input of this step."""
+        takes = self._takes
+        is_model = inspect.isclass(takes) and issubclass(takes, BaseModel)
+        if is_model and not isinstance(value, takes):
+            raise SagaDataError(
+                f"the input_map of {self.name} gave {value!r:.200}, which is no {takes.__name__}"
+            )
+        return _to_json(self._input, value, f"the input of {self.name}")
+
+    def output_to_json(self, value: object) -> Any:
+        """Raises: SagaDataError: it is no output of this step."""
+        what = f"the output of {self.name}"
+        return _to_json(self._output, _validated(self._output, value, what), what)
+
+    def input_from_json(self, value: Any) -> Any:
+        """Raises: SagaDataError: the step's model has changed and no longer takes it."""
+        return _validated(self._input, value, f"the stored input of {self.name}")
+
+    def output_from_json(self, value: Any) -> Any:
+        """Raises: SagaDataError: the step's model has changed and no longer takes it."""
+        return _validated(self._output, value, f"the stored output of {self.name}")
+
+
+def can_be_undone(step: BaseStep[Any, Any]) -> bool:
+    """Whether the step has a ``compensate`` of its own."""
+    return type(step).compensate is not BaseStep.compensate
+
+
+def _types_of(kind: type) -> tuple[Any, Any]:
+    """The arguments of ``BaseStep[In, Out]`` where it is subclassed, else those of ``execute``."""
+    for each in kind.__mro__:
+        for base in getattr(each, "__orig_bases__", ()):
+            arguments = get_args(base)
+            if get_origin(base) is BaseStep and not any(isinstance(a, TypeVar) for a in arguments):
+                return arguments[0], arguments[1]
+    execute: Any = kind.execute  # type: ignore[attr-defined]  # every step has it
+    hints = get_type_hints(execute)
+    names = list(inspect.signature(execute).parameters)[1:]
+    taken = hints.get(names[0], Any) if names else Any
+    return taken, _without_waiting(hints.get("return", Any))
+
+
+def _without_waiting(returned: Any) -> Any:
+    kinds = [each for each in get_args(returned) if each is not StepAwaitEvent]
+    if StepAwaitEvent not in get_args(returned) or not kinds:
+        return returned
+    whole = kinds[0]
+    for each in kinds[1:]:
+        whole = whole | each
+    return whole
+
+
+def _validated(adapter: TypeAdapter[Any], value: object, what: str) -> Any:
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as cause:
+        raise SagaDataError(f"{what} is not what its model takes: {cause}") from cause
+
+
+def _to_json(adapter: TypeAdapter[Any], value: object, what: str) -> Any:
+    try:
+        data = adapter.dump_python(value, mode="json")
+    except (PydanticSerializationError, ValueError, TypeError) as cause:
+        raise SagaDataError(f"{what} cannot be stored as JSON: {cause}") from cause
+    return check_json(data, what)
+
+
+def check_json(data: Any, what: str) -> Any:
+    """``data``, if JSON can hold it.
+
+    Raises:
+        SagaDataError: it cannot.
+    """
+    try:
+        json.dumps(data, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as cause:
+        raise SagaDataError(f"{what} cannot be stored as JSON: {cause}") from cause
+    return data
