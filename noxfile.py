@@ -18,8 +18,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,7 @@ WHEELS = ROOT / ".nox" / "wheels"
 BENCHMARKS = [
     ROOT / "benchmarks" / name for name in ("core.py", "effects.py", "capture.py", "pipeline.py")
 ]
+ON_POSTGRES = ["milo-durable"]
 # Promises of the published interfaces, kept outside this repository.
 CONTRACT = Path(os.environ.get("MILO_CONTRACT", ROOT.parent / "shared" / "contract"))
 
@@ -113,14 +115,31 @@ def install(session: nox.Session, packages: Iterable[str], groups: Iterable[str]
     session.install(*wheels, *nox.project.dependency_groups(PYPROJECT, *groups))
 
 
-def pytest(session: nox.Session, *arguments: str) -> None:
-    """Run pytest under ``.ci/run_rules.py``, on what is installed in the session's environment."""
+def pytest(session: nox.Session, *arguments: str, beside: Sequence[str] = ()) -> None:
+    """Run pytest under ``.ci/run_rules.py``, on what is installed in the session's environment.
+
+    ``beside`` stands before the command and runs it.
+    """
     session.run(
-        *["pytest", "-p", "run_rules", "--only-installed", "-p", "no:cacheprovider"],
+        *beside,
+        str(Path(session.bin) / "pytest"),
+        *["-p", "run_rules", "--only-installed", "-p", "no:cacheprovider"],
         *arguments,
         *session.posargs,
         env={"PYTHONPATH": str(ROOT / ".ci"), "PYTHONDONTWRITEBYTECODE": "1"},
+        external=bool(beside),
     )
+
+
+def postgres() -> list[str]:
+    """What to put before a command that wants a PostgreSQL server; see that file.
+
+    The server comes in an environment of its own, on nox's Python, because there is none for
+    free-threaded Python; so the command may run there all the same.
+    """
+    alone = ["uv", "run", "--quiet", "--isolated", "--no-project", "--python", sys.executable]
+    packages = [f"--with={each}" for each in nox.project.dependency_groups(PYPROJECT, "postgres")]
+    return [*alone, *packages, str(ROOT / ".ci" / "postgres_server.py")]
 
 
 @nox.session
@@ -151,7 +170,8 @@ def imports(session: nox.Session) -> None:
 def tests(session: nox.Session, package: Package) -> None:
     """One package's tests, examples and README on its wheel and declared dependencies alone."""
     install(session, [package.name], ["test"])
-    pytest(session, "--pyargs", package.tests, package.import_name, package.readme)
+    beside = postgres() if package.name in ON_POSTGRES else []
+    pytest(session, "--pyargs", package.tests, package.import_name, package.readme, beside=beside)
 
 
 @nox.session(python=PYTHONS)
@@ -171,14 +191,17 @@ def plugin(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def contract(session: nox.Session) -> None:
-    """The published promises, on the wheels of all packages, where their tests are at hand."""
+    """The published promises, on the wheels of all packages, where their tests are at hand.
+
+    Those of durable sagas hold on SQLite and on PostgreSQL.
+    """
     if not CONTRACT.is_dir():
         session.skip(f"no contract tests at {CONTRACT}")
     install(session, PACKAGES, ["test"])
     limit = ["-o", "faulthandler_timeout=180", "-o", "faulthandler_exit_on_timeout=true"]
     # Retry has two parameters more than that test lists, by keyword only, as may be added.
-    choice = ["-m", "not durable and not tui", "-k", "not test_retry_parameters"]
-    pytest(session, "-ra", *limit, *choice, str(CONTRACT))
+    choice = ["-m", "not tui", "-k", "not test_retry_parameters"]
+    pytest(session, "-ra", *limit, *choice, str(CONTRACT), beside=postgres())
 
 
 @nox.session(python=PYTHONS)
