@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter
@@ -25,11 +26,12 @@ class BaseStep(ABC, Generic[In, Out]):
     """
 
     @abstractmethod
-    async def execute(self, inp: In) -> Out | StepAwaitEvent:
+    def execute(self, inp: In) -> Out | StepAwaitEvent | Awaitable[Out | StepAwaitEvent]:
         """Do it, and return what there is to say of it; or wait for an event."""
 
-    async def compensate(self, inp: In, out: Out) -> None:
+    def compensate(self, inp: In, out: Out) -> Awaitable[None] | None:
         """Undo it, given the input and output of its last success. Optional."""
+        return None
 
 
 class StepTypes:
