@@ -15,7 +15,7 @@ _decisions    what follows from the outcome of a step; no database, no clock
 _table        every statement on the saga table; _inbox: on the inbox
 _sql          what the two databases write differently
 _work         running one step: input, timeout, lease
-_database     connections
+_database     connections; _crash: named points around each commit
 errors        what goes wrong
 """
 

@@ -1,4 +1,7 @@
-"""Connections: one for a single statement, one for a transaction of several."""
+"""Connections: to read, for a single statement, for a transaction of several.
+
+Whoever writes says which of ``_crash.COMMITS`` it is.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, async_sessionmaker
 
+from milo_durable import _crash
 from milo_durable.errors import SagaDefinitionError
 
 
@@ -25,12 +29,22 @@ class Database:
         self.sessions = session_maker
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
 
-    def statement(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A connection on which each statement is a commit of its own."""
+    def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A connection on which nothing is written."""
         return self._single.connect()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+    async def statement(self, commit: str) -> AsyncIterator[AsyncConnection]:
+        """A connection for one statement that writes, which is a commit of its own."""
+        async with self._single.connect() as connection:
+            _crash.before(commit)
+            yield connection
+            _crash.after(commit)
+
+    @asynccontextmanager
+    async def transaction(self, commit: str) -> AsyncIterator[AsyncConnection]:
         """A connection whose statements are committed together, or not at all on an error."""
         async with self.engine.begin() as connection:
             yield connection
+            _crash.before(commit)
+        _crash.after(commit)

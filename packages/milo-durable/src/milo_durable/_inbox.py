@@ -77,7 +77,7 @@ class Inbox:
             "applied_at": None,
         }
         try:
-            async with self._engine.database.statement() as connection:
+            async with self._engine.database.statement("inbox.store") as connection:
                 await connection.execute(self._insert, row)
         except IntegrityError:  # the event id is unique
             return False
@@ -85,7 +85,7 @@ class Inbox:
 
     async def deliver(self, limit: int) -> int:
         """See ``SagaOrchestrator.run_inbox_due``."""
-        async with self._engine.database.statement() as connection:
+        async with self._engine.database.reading() as connection:
             due = (await connection.execute(self._due, {"b_limit": limit})).all()
         woken = [saga for row in due if (saga := await self._deliver(row)) is not None]
         await self._engine.drive_all(woken)
@@ -102,7 +102,7 @@ class Inbox:
             correlation_id=given["correlation_id"],
         )
         moment = engine.moment()
-        async with engine.database.transaction() as connection:
+        async with engine.database.transaction("inbox.apply") as connection:
             marked = await connection.execute(self._apply, {"b_id": row.id, "b_now": moment.now})
             saga = await engine.table.get(connection, row.saga, lock=True)
             if marked.rowcount != 1 or saga is None:

@@ -47,7 +47,7 @@ class SagaAdmin(Generic[Model]):
             SagaStateError: it is in another status, or has been undone in part.
             ActiveSagaAlreadyExistsError: another saga of its aggregation is active.
         """
-        return await self._change_and_drive(saga_id, _retry)
+        return await self._change_and_drive("admin.retry", saga_id, _retry)
 
     async def skip_step(self, saga_id: UUID, mock_output: Any) -> SagaSnapshot:
         """Go on as if the current step of a suspended saga had returned ``mock_output``.
@@ -63,7 +63,7 @@ class SagaAdmin(Generic[Model]):
             output = step.types.output_to_json(mock_output)
             return after_execution(saga, definition, Succeeded(output, True), None, moment)
 
-        return await self._change_and_drive(saga_id, skip)
+        return await self._change_and_drive("admin.skip", saga_id, skip)
 
     async def compensate_step(self, saga_id: UUID) -> SagaSnapshot:
         """Begin to undo what was completed, or go on with it after a failure.
@@ -72,7 +72,7 @@ class SagaAdmin(Generic[Model]):
             SagaStateError: its status does not allow it, or there is nothing to undo.
             ActiveSagaAlreadyExistsError: another saga of its aggregation is active.
         """
-        return await self._change_and_drive(saga_id, _compensate)
+        return await self._change_and_drive("admin.compensate", saga_id, _compensate)
 
     async def abort(self, saga_id: UUID) -> SagaSnapshot:
         """End the saga where it is: FAILED, with the error ``aborted``. Nothing is undone.
@@ -80,15 +80,15 @@ class SagaAdmin(Generic[Model]):
         Raises:
             SagaStateError: it has ended already.
         """
-        return await self._change_and_drive(saga_id, _abort)
+        return await self._change_and_drive("admin.abort", saga_id, _abort)
 
-    async def _change_and_drive(self, saga_id: UUID, decide: Decide) -> SagaSnapshot:
+    async def _change_and_drive(self, commit: str, saga_id: UUID, decide: Decide) -> SagaSnapshot:
         engine = self._engine
 
         def decided(saga: SagaSnapshot) -> Transition:
             return decide(saga, engine.definitions.of(saga), engine.moment())
 
-        saga = await engine.change(read_id(saga_id), decided)
+        saga = await engine.change(commit, read_id(saga_id), decided)
         return await engine.drive(saga) if saga.status in WORKING else saga
 
 

@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from milo_durable import _work
+from milo_durable import _crash, _work
 from milo_durable._database import Database
 from milo_durable._decisions import (
     Moment,
@@ -124,7 +124,7 @@ class SagaEngine:
 
     async def get(self, saga_id: UUID) -> SagaSnapshot:
         """The saga as it stands; nothing is locked. Raises: SagaNotFoundError."""
-        async with self.database.statement() as connection:
+        async with self.database.reading() as connection:
             return await self.found(connection, saga_id)
 
     async def found(
@@ -143,13 +143,13 @@ class SagaEngine:
             ActiveSagaAlreadyExistsError: another of its aggregation id is active.
         """
         try:
-            async with self.database.statement() as connection:
+            async with self.database.statement("start") as connection:
                 await self.table.add(connection, saga)
         except IntegrityError as cause:
             raise ActiveSagaAlreadyExistsError(saga.aggregation_id) from cause
 
     async def change(
-        self, saga_id: UUID, decide: Callable[[SagaSnapshot], Transition | None]
+        self, commit: str, saga_id: UUID, decide: Callable[[SagaSnapshot], Transition | None]
     ) -> SagaSnapshot:
         """Change a saga from outside as ``decide`` says, and return it as it is then.
 
@@ -161,7 +161,7 @@ class SagaEngine:
             ActiveSagaAlreadyExistsError: it would be active beside another.
         """
         while True:
-            async with self.database.transaction() as connection:
+            async with self.database.transaction(commit) as connection:
                 saga = await self.found(connection, saga_id, lock=True)
                 transition = decide(saga)
                 if transition is None:
@@ -183,7 +183,8 @@ class SagaEngine:
             except _work.LeaseLost:
                 _log_lost(saga)
                 return saga
-            async with self.database.statement() as connection:
+            commit = _crash.commit_of(saga, transition.after)
+            async with self.database.statement(commit) as connection:
                 moved = await self.table.move(connection, saga, transition)
             if not moved:
                 _log_lost(saga)
@@ -214,7 +215,7 @@ class SagaEngine:
     def _renewal(self, saga: SagaSnapshot) -> _work.Renew:
         async def renew() -> bool:
             now = self.clock()
-            async with self.database.statement() as connection:
+            async with self.database.statement("renew") as connection:
                 deadline = now + self.lease + GRACE
                 return await self.table.renew(connection, saga, deadline, now)
 
@@ -227,7 +228,7 @@ class SagaEngine:
         now, known = self.clock(), self.definitions.known()
         if not known or limit < 1:
             return 0
-        async with self.database.statement() as connection:
+        async with self.database.statement("claim") as connection:
             deadline = now + self.lease + GRACE
             claimed = await self.table.claim(connection, known, now, deadline, limit)
             rest = limit - len(claimed)
@@ -240,7 +241,7 @@ class SagaEngine:
 
     async def _expire(self, saga: SagaSnapshot) -> bool:
         transition = after_expiry(saga, self.definitions.of(saga), self.moment())
-        async with self.database.statement() as connection:
+        async with self.database.statement("expire") as connection:
             return await self.table.move(connection, saga, transition)
 
 

@@ -119,7 +119,7 @@ class SagaOrchestrator(Generic[Model]):
                 return None
             return after_event(saga, self.engine.definitions.of(saga), given, moment)
 
-        saga = await self.engine.change(read_id(saga_id), decide)
+        saga = await self.engine.change("notify", read_id(saga_id), decide)
         if result:
             await self.engine.drive(saga)
         return result
@@ -144,7 +144,7 @@ class SagaOrchestrator(Generic[Model]):
             moment = self.engine.moment()
             return expecting(saga, types, event.correlation_id, event.until, moment)
 
-        saga = await self.engine.change(read_id(saga_id), decide)
+        saga = await self.engine.change("await_event", read_id(saga_id), decide)
         return saga.step_execution_token
 
     async def ingest_event(
