@@ -107,5 +107,11 @@ def killing(where: str) -> Hook:
     return hook
 
 
-if VARIABLE in os.environ:
-    _hook = killing(os.environ[VARIABLE])
+def heed_environment() -> None:
+    """End the process where ``MILO_CRASH_AT`` says, if it is set; done once at import."""
+    global _hook
+    if where := os.environ.get(VARIABLE):
+        _hook = killing(where)
+
+
+heed_environment()

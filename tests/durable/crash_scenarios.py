@@ -1,0 +1,292 @@
+"""Lives of a saga that between them reach every crash point.
+
+A scenario may be run again after its process has died, as callers do who got no answer: it
+looks how far the saga has come and goes on from there. Steps note what they do in a file.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import async_sessionmaker
+
+from milo_durable import (
+    AwaitingEvent,
+    BaseStep,
+    FixedRetry,
+    NotifyEvent,
+    SagaAdmin,
+    SagaBuilder,
+    SagaOrchestrator,
+    SagaStatus,
+    StepAwaitEvent,
+)
+from milo_durable.opening import InboxMessage, Saga, SagaBase
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+AGAIN = FixedRetry(1, HOUR)
+
+
+class Journal:
+    """A file with a line for each thing that was done, in whichever process."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def note(self, line):
+        """Add ``line``; how often it stands there now."""
+        with self.path.open("a") as file:
+            file.write(line + "\n")
+        return self.lines().count(line)
+
+    def lines(self):
+        return self.path.read_text().splitlines() if self.path.exists() else []
+
+
+class Step(BaseStep[Any, str]):
+    """Notes what it does and then fails, waits or takes its time, as it was told."""
+
+    def __init__(self, journal, name, *, fails=0, undo_fails=0, waits=None, takes=0.0):
+        self.journal, self.name = journal, name
+        self.fails, self.undo_fails, self.waits, self.takes = fails, undo_fails, waits, takes
+
+    async def execute(self, inp: Any) -> str | StepAwaitEvent:
+        times = self.journal.note(f"do {self.name}")
+        if times <= self.fails:
+            raise RuntimeError(f"{self.name} fails")
+        await asyncio.sleep(self.takes)
+        if self.waits is not None:
+            if inp is None:
+                return self.waits()
+            self.journal.note(f"got {inp}")
+        return self.name
+
+    async def compensate(self, inp: Any, out: str) -> None:
+        times = self.journal.note(f"undo {out}")
+        if times <= self.undo_fails:
+            raise RuntimeError(f"{out} cannot be undone")
+
+
+class Bench:
+    """An orchestrator with one saga, whose clock goes ahead by days."""
+
+    def __init__(self, database, journal, name, *, ahead=timedelta(0)):
+        self.name, self.ahead = name, ahead
+        scenario = SCENARIOS[name]
+        self.sessions = async_sessionmaker(database.engine(), expire_on_commit=False)
+        options = {"clock": self.clock, "lease": scenario.lease}
+        self.orchestrator = SagaOrchestrator[Saga](Saga, self.sessions, InboxMessage, **options)
+        self.admin = SagaAdmin[Saga](engine=self.orchestrator.engine)
+        builder = SagaBuilder()
+        for step, retry in scenario.steps(journal):
+            builder.add_step(step, _event, retry_policy=retry, step_id=step.name)
+        self.orchestrator.register(name, builder.build())
+
+    def clock(self):
+        return datetime.now(UTC) + self.ahead
+
+    async def rows(self, kind=Saga):
+        """What is in the table about this scenario."""
+        async with self.sessions() as session:
+            mine = select(kind).where(kind.aggregation_id == self.name)
+            return (await session.execute(mine)).scalars().all()
+
+    async def started(self):
+        """The one saga's id; it is started unless there is one."""
+        rows = await self.rows()
+        if rows:
+            return rows[0].id
+        return await self.orchestrator.start(self.name, {}, aggregation_id=self.name)
+
+    async def settled(self, saga_id):
+        """The saga when nothing is due any more, however long one waits."""
+        while True:
+            self.ahead += DAY
+            due = await self.orchestrator.run_due()
+            if not due + await self.orchestrator.run_inbox_due():
+                return await self.admin.get_saga(saga_id)
+
+
+def _event(context):
+    return None if context.latest_event is None else context.latest_event["said"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """What is done, and what comes of it when nobody dies."""
+
+    steps: Callable[[Journal], list[tuple[Step, Any]]]
+    play: Callable[[Bench], Awaitable[None]]
+    ends: SagaStatus
+    journal: tuple[str, ...]
+    events: tuple[str, ...] = ()
+    lease: timedelta = timedelta(minutes=5)
+
+
+def any_event():
+    return StepAwaitEvent()
+
+
+def paid_within_hours():
+    return StepAwaitEvent(until=datetime.now(UTC) + HOUR)
+
+
+async def settle(bench):
+    await bench.settled(await bench.started())
+
+
+# Each is a play and the steps that it is about
+
+
+async def pay(bench):
+    saga_id = await bench.started()
+    saga = await bench.settled(saga_id)
+    if saga.status == SagaStatus.SUSPENDED:
+        token = await bench.orchestrator.await_event(saga_id, AwaitingEvent(event_type="paid"))
+        event = NotifyEvent({"said": "e1"}, event_id="e1", event_type="paid")
+        assert await bench.orchestrator.notify(saga_id, token, event)
+        await bench.settled(saga_id)
+
+
+def bought(journal):
+    return [
+        (Step(journal, "a"), None),
+        (Step(journal, "b", fails=1), AGAIN),
+        (Step(journal, "w", waits=any_event), None),
+        (Step(journal, "c"), None),
+    ]
+
+
+def refused(journal):
+    return [
+        (Step(journal, "a"), None),
+        (Step(journal, "b", undo_fails=1), AGAIN),
+        (Step(journal, "c"), None),
+        (Step(journal, "d", fails=99), None),
+    ]
+
+
+def stuck(journal):
+    return [
+        (Step(journal, "a", undo_fails=99), None),
+        (Step(journal, "b"), None),
+        (Step(journal, "c", fails=99), None),
+    ]
+
+
+def slow(journal):
+    return [(Step(journal, "a", takes=0.3), None), (Step(journal, "b"), None)]
+
+
+async def ingest(bench):
+    """Two events that come before the saga waits for them."""
+    for name in ("e1", "e2"):
+        event = NotifyEvent({"said": name}, event_id=name)
+        await bench.orchestrator.ingest_event(event, aggregation_id=bench.name)
+    await settle(bench)
+
+
+class Twice(Step):
+    """Wants two events, one after the other."""
+
+    async def execute(self, inp: Any) -> str | StepAwaitEvent:
+        self.journal.note(f"do {self.name} {inp}")
+        return self.name if inp == "e2" else StepAwaitEvent()
+
+
+def told_twice(journal):
+    return [(Step(journal, "a"), None), (Twice(journal, "w"), None), (Step(journal, "c"), None)]
+
+
+async def give_up(bench):
+    saga_id = await bench.started()
+    if (await bench.settled(saga_id)).status == SagaStatus.TIMEOUT:
+        await bench.admin.compensate_step(saga_id)
+        await bench.settled(saga_id)
+
+
+def unpaid(journal):
+    return [
+        (Step(journal, "a"), None),
+        (Step(journal, "b"), None),
+        (Step(journal, "w", waits=paid_within_hours), None),
+    ]
+
+
+async def operate(bench):
+    """An operator has the first step tried again, skips it, and aborts at the second."""
+    saga_id = await bench.started()
+    while (saga := await bench.settled(saga_id)).status == SagaStatus.SUSPENDED:
+        if saga.current_step_index == 1:
+            await bench.admin.abort(saga_id)
+        elif len(saga.step_history) > 1:
+            await bench.admin.skip_step(saga_id, mock_output="skipped")
+        else:
+            await bench.admin.retry_step(saga_id)
+
+
+def gates(journal):
+    return [(Step(journal, name, waits=any_event), None) for name in ("g", "h", "i")]
+
+
+SCENARIOS = {
+    "bought": Scenario(
+        steps=bought,
+        play=pay,
+        ends=SagaStatus.COMPLETED,
+        journal=("do a", "do b", "do b", "do w", "do w", "got e1", "do c"),
+        events=("e1",),
+    ),
+    "refused": Scenario(
+        steps=refused,
+        play=settle,
+        ends=SagaStatus.COMPENSATED,
+        journal=("do a", "do b", "do c", "do d", "undo c", "undo b", "undo b", "undo a"),
+    ),
+    "stuck": Scenario(
+        steps=stuck,
+        play=settle,
+        ends=SagaStatus.FAILED,
+        journal=("do a", "do b", "do c", "undo b", "undo a"),
+    ),
+    "slow": Scenario(
+        steps=slow,
+        play=settle,
+        ends=SagaStatus.COMPLETED,
+        journal=("do a", "do b"),
+        lease=timedelta(milliseconds=300),
+    ),
+    "told_twice": Scenario(
+        steps=told_twice,
+        play=ingest,
+        ends=SagaStatus.COMPLETED,
+        journal=("do a", "do w None", "do w e1", "do w e2", "do c"),
+        events=("e1", "e2"),
+    ),
+    "unpaid": Scenario(
+        steps=unpaid,
+        play=give_up,
+        ends=SagaStatus.COMPENSATED,
+        journal=("do a", "do b", "do w", "undo b", "undo a"),
+    ),
+    "operated": Scenario(
+        steps=gates,
+        play=operate,
+        ends=SagaStatus.FAILED,
+        journal=("do g", "do g", "do h"),
+    ),
+}
+
+
+async def played(database, journal, name, *, ahead=timedelta(0)):
+    """Play the scenario ``name`` to its end, from wherever it stands; its bench."""
+    bench = Bench(database, journal, name, ahead=ahead)
+    await SCENARIOS[name].play(bench)
+    return bench
+
+
+async def create_tables(database):
+    await database.create(SagaBase.metadata)
