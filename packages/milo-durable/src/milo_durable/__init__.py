@@ -13,7 +13,7 @@ opening       ``open_orchestrator``: tables and engine in one line
 snapshot      ``SagaSnapshot``: a saga as it stands
 _decisions    what follows from the outcome of a step; no database, no clock
 _table        every statement on the saga table; _inbox: on the inbox
-_sql          what the two databases write differently
+_sql          what the two databases write differently; _json: what both hold
 _work         running one step: input, timeout, lease
 _database     connections; _crash: named points around each commit
 errors        what goes wrong

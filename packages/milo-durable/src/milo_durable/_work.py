@@ -35,7 +35,7 @@ async def execute(
     step = definition.steps[saga.current_step_index]
     given: Any = None
     try:
-        value = _input(saga, definition, step)
+        value = step.types.input_of(_input(saga, definition, step))
         given = step.types.input_to_json(value)
     except Exception as error:  # the input_map's, or a value it should not have made
         return Failed(_told(error), retries=False), given
@@ -117,8 +117,15 @@ async def _attempt(
 async def _called(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     if inspect.iscoroutinefunction(function):
         return await function(*arguments)
-    result = await asyncio.to_thread(function, *arguments)
+    result = await asyncio.to_thread(_on_thread, function, arguments)
     return await result if inspect.isawaitable(result) else result
+
+
+def _on_thread(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    try:
+        return function(*arguments)
+    except StopIteration as error:  # no future takes one: it would never be done
+        raise RuntimeError("a step raised StopIteration") from error
 
 
 async def _finish(work: asyncio.Future[Any], lease: timedelta, renew: Renew) -> None:
@@ -140,5 +147,11 @@ async def _let_go(work: asyncio.Future[Any]) -> None:
 
 
 def _told(error: BaseException) -> str:
-    text = str(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    """What is kept of an error: in one way or another, and as both databases take it."""
+    name = type(error).__name__
+    try:
+        text = str(error)
+    except Exception as broken:  # the error's own fault; it is still one
+        text = f"(its text cannot be had: {type(broken).__name__})"
+    text = text.replace("\0", "\\0").encode(errors="backslashreplace").decode()
+    return f"{name}: {text}" if text else name

@@ -9,11 +9,14 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from milo_durable._json import check_json
 from milo_durable.errors import SagaDefinitionError
 from milo_durable.retry import NoRetry, RetryPolicy
 from milo_durable.steps import BaseStep, StepTypes, can_be_undone
 
 _STEP_ID = re.compile(r"[\w.-]+")
+LONGEST_TEXT = 255
+"""How long the texts may be that have a column of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +113,18 @@ class SagaBuilder:
         index = len(self._steps)
         name = f"step_{index}" if step_id is None else step_id
         self._refuse_bad(name, step, input_map, timeout)
+        policy = NoRetry() if retry_policy is None else retry_policy
+        if isinstance(policy, type) or not callable(getattr(policy, "next_delay", None)):
+            raise SagaDefinitionError(
+                f"{name}: retry_policy must have a next_delay, as FixedRetry(3) has, not {policy!r}"
+            )
         definition = StepDefinition(
             step_id=name,
             step=step,
             input_map=input_map,
             depends_on=tuple(self._index_of(name, each) for each in _refs(name, depends_on)),
             timeout=timeout,
-            retry_policy=NoRetry() if retry_policy is None else retry_policy,
+            retry_policy=policy,
             types=StepTypes(step),
             undoes=can_be_undone(step),
         )
@@ -139,13 +147,13 @@ class SagaBuilder:
         _check_version(version)
         return SagaDefinition(tuple(self._steps), version, compensate_on_failure)
 
-    def _refuse_bad(self, name: str, step: object, input_map: object, timeout: object) -> None:
+    def _refuse_bad(self, name: object, step: object, input_map: object, timeout: object) -> None:
         if not isinstance(step, BaseStep):
             hint = "; make one: " + step.__name__ + "()" if isinstance(step, type) else ""
             raise SagaDefinitionError(f"{name}: step must be a BaseStep, not {step!r:.200}{hint}")
         if not callable(input_map):
             raise SagaDefinitionError(f"{name}: input_map must be a function, not {input_map!r}")
-        if not _STEP_ID.fullmatch(name):
+        if not isinstance(name, str) or not _STEP_ID.fullmatch(name):
             raise SagaDefinitionError(
                 f"step_id {name!r} must be made of letters, digits, '_', '.' and '-'"
             )
@@ -159,7 +167,7 @@ class SagaBuilder:
             raise SagaDefinitionError(
                 f"{name}: depends_on takes what add_step returned, not {ref!r:.200}"
             )
-        if ref not in self._refs:
+        if not any(each is ref for each in self._refs):
             raise SagaDefinitionError(f"{name}: {ref} is of another builder")
         return ref.index
 
@@ -182,9 +190,14 @@ def _check_version(given: object) -> None:
 
 
 def check_text(what: str, given: object) -> None:
-    """Raises: SagaDefinitionError: it is no text, or an empty one."""
+    """Raises: SagaDefinitionError, SagaDataError: it is no text, an empty one or too long."""
     if not isinstance(given, str) or not given.strip():
         raise SagaDefinitionError(f"{what} must be a text that is not empty, not {given!r:.200}")
+    check_json(given, what)
+    if len(given) > LONGEST_TEXT:
+        raise SagaDefinitionError(
+            f"{what} must have at most {LONGEST_TEXT} characters, not {len(given)}: {given!r:.50}"
+        )
 
 
 def check_span(what: str, given: object) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from milo_durable._json import check_json
 from milo_durable.errors import InvalidEventError
 
 
@@ -24,6 +25,17 @@ class StepAwaitEvent:
     correlation_id: str | None = None
     until: datetime | None = None
 
+    def __post_init__(self) -> None:
+        types = self.event_types
+        if isinstance(types, str) or not (types is None or isinstance(types, Sequence)):
+            raise InvalidEventError(
+                f"event_types must be a list of texts, not {types!r:.200}; for instance ['paid']"
+            )
+        for each in types or ():
+            _check_text("each of event_types", each)
+        _check_text("correlation_id", self.correlation_id)
+        _check_until(self.until)
+
 
 @dataclass(frozen=True, slots=True)
 class AwaitingEvent:
@@ -33,13 +45,19 @@ class AwaitingEvent:
     correlation_id: str | None = None
     until: datetime | None = None
 
+    def __post_init__(self) -> None:
+        _check_text("event_type", self.event_type)
+        _check_text("correlation_id", self.correlation_id)
+        _check_until(self.until)
+
 
 @dataclass(frozen=True, slots=True)
 class NotifyEvent:
     """An event: its payload, and what it is told apart by.
 
-    Wherever an event is taken, a mapping is taken too. One with a ``payload`` and one of the
-    other three keys is such an event; any other mapping is a payload by itself.
+    Wherever an event is taken, a mapping is taken too. One with an ``event_id``, or with a
+    ``payload`` and another of the keys here, is such an event; without a ``payload`` the rest of
+    it is one. Any other mapping is a payload by itself.
     """
 
     payload: Mapping[str, Any] = field(default_factory=dict)
@@ -58,20 +76,39 @@ def read_event(given: object) -> NotifyEvent:
         InvalidEventError: it is none.
     """
     if isinstance(given, NotifyEvent):
-        return given
+        return _checked(given.payload, {mark: getattr(given, mark) for mark in _MARKS})
     if not isinstance(given, Mapping):
         raise InvalidEventError(f"an event is a mapping or a NotifyEvent, not {given!r:.200}")
     is_marked = any(mark in given for mark in _MARKS)
     if not ("payload" in given and is_marked) and "event_id" not in given:
-        return NotifyEvent(payload=dict(given))
-    marks = {mark: given.get(mark) for mark in _MARKS}
+        return _checked(given, dict.fromkeys(_MARKS))
+    rest = {key: value for key, value in given.items() if key not in _MARKS}
+    return _checked(given.get("payload", rest), {mark: given.get(mark) for mark in _MARKS})
+
+
+def _checked(payload: object, marks: dict[str, Any]) -> NotifyEvent:
     for mark, value in marks.items():
-        if value is not None and not isinstance(value, str):
-            raise InvalidEventError(f"{mark} of an event must be a text, not {value!r:.200}")
-    payload = given.get("payload", {})
+        _check_text(f"{mark} of an event", value)
     if not isinstance(payload, Mapping):
         raise InvalidEventError(f"the payload of an event must be a mapping, not {payload!r:.200}")
-    return NotifyEvent(payload=dict(payload), **marks)
+    return NotifyEvent(payload=check_json(dict(payload), "the payload of the event"), **marks)
+
+
+def _check_text(what: str, given: object) -> None:
+    if given is None:
+        return
+    if not isinstance(given, str):
+        raise InvalidEventError(f"{what} must be a text, not {given!r:.200}")
+    check_json(given, what)
+
+
+def _check_until(given: object) -> None:
+    if given is None or (isinstance(given, datetime) and given.utcoffset() is not None):
+        return
+    raise InvalidEventError(
+        f"until must be a datetime with a time zone, not {given!r:.200}; for instance "
+        "datetime.now(UTC) + timedelta(hours=1)"
+    )
 
 
 class NotifyResult(Enum):

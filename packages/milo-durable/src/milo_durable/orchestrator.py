@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import async_sessionmaker
 from milo_durable._database import Database
 from milo_durable._decisions import Transition, after_event, expecting, judge_event
 from milo_durable._inbox import Inbox
+from milo_durable._json import check_json
 from milo_durable._table import SagaTable
 from milo_durable.definition import SagaDefinition, check_text
 from milo_durable.engine import LEASE, Clock, SagaEngine, read_id, utc_now
@@ -26,7 +27,6 @@ from milo_durable.events import AwaitingEvent, NotifyEvent, NotifyResult, read_e
 from milo_durable.models import InboxMessageMixin, SagaStateMixin
 from milo_durable.snapshot import SagaSnapshot
 from milo_durable.status import SagaStatus
-from milo_durable.steps import check_json
 
 Model = TypeVar("Model", bound=SagaStateMixin)
 
@@ -106,9 +106,9 @@ class SagaOrchestrator(Generic[Model]):
         Raises:
             SagaNotFoundError: there is no such saga.
             InvalidEventError: ``event`` is none.
+            SagaDataError: its payload cannot be stored as JSON.
         """
         given, expected = read_event(event), _read_token(token)
-        check_json(dict(given.payload), "the payload of the event")
         result = NotifyResult.NOT_WAITING
 
         def decide(saga: SagaSnapshot) -> Transition | None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, PydanticUserError, TypeAdapter
 from pydantic_core import PydanticSerializationError, ValidationError
 
-from milo_durable.errors import SagaDataError
+from milo_durable._json import check_json
+from milo_durable.errors import SagaDataError, SagaDefinitionError
 from milo_durable.events import StepAwaitEvent
 
 In = TypeVar("In")
@@ -39,19 +39,28 @@ class StepTypes:
 
     def __init__(self, step: BaseStep[Any, Any]) -> None:
         self.name = type(step).__name__
-        given, returned = _types_of(type(step))
-        self._input: TypeAdapter[Any] = TypeAdapter(given)
-        self._output: TypeAdapter[Any] = TypeAdapter(returned)
+        try:
+            given, returned = _types_of(type(step))
+            self._input: TypeAdapter[Any] = TypeAdapter(given)
+            self._output: TypeAdapter[Any] = TypeAdapter(returned)
+        except (PydanticUserError, NameError) as cause:
+            raise SagaDefinitionError(
+                f"{self.name}: what it takes and returns must be types that Pydantic knows: {cause}"
+            ) from cause
         self._takes = given
 
-    def input_to_json(self, value: object) -> Any:
-        """Raises: SagaDataError: it is no input of this step."""
+    def input_of(self, value: object) -> Any:
+        """What the step is given for it. Raises: SagaDataError: it is no input of this step."""
         takes = self._takes
         is_model = inspect.isclass(takes) and issubclass(takes, BaseModel)
         if is_model and not isinstance(value, takes):
             raise SagaDataError(
                 f"the input_map of {self.name} gave {value!r:.200}, which is no {takes.__name__}"
             )
+        return _validated(self._input, value, f"what the input_map of {self.name} gave")
+
+    def input_to_json(self, value: object) -> Any:
+        """Raises: SagaDataError: JSON cannot hold it."""
         return _to_json(self._input, value, f"the input of {self.name}")
 
     def output_to_json(self, value: object) -> Any:
@@ -79,7 +88,7 @@ def _types_of(kind: type) -> tuple[Any, Any]:
         for base in getattr(each, "__orig_bases__", ()):
             arguments = get_args(base)
             if get_origin(base) is BaseStep and not any(isinstance(a, TypeVar) for a in arguments):
-                return arguments[0], arguments[1]
+                return arguments[0], _without_waiting(arguments[1])
     execute: Any = kind.execute  # type: ignore[attr-defined]  # every step has it
     hints = get_type_hints(execute)
     names = list(inspect.signature(execute).parameters)[1:]
@@ -110,16 +119,3 @@ def _to_json(adapter: TypeAdapter[Any], value: object, what: str) -> Any:
     except (PydanticSerializationError, ValueError, TypeError) as cause:
         raise SagaDataError(f"{what} cannot be stored as JSON: {cause}") from cause
     return check_json(data, what)
-
-
-def check_json(data: Any, what: str) -> Any:
-    """``data``, if JSON can hold it.
-
-    Raises:
-        SagaDataError: it cannot.
-    """
-    try:
-        json.dumps(data, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as cause:
-        raise SagaDataError(f"{what} cannot be stored as JSON: {cause}") from cause
-    return data
