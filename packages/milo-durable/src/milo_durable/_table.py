@@ -192,6 +192,7 @@ class SagaTable:
             .order_by(table.c.deadline_at)
             .limit(bindparam("b_limit"))
             .with_for_update(skip_locked=True)
+            .cte("due")  # found once: a subquery may be run again for each row, past its limit
         )
         working = case(
             (status == SagaStatus.SUSPENDED, str(SagaStatus.RUNNING)),
@@ -200,7 +201,7 @@ class SagaTable:
         )
         return (
             update(table)
-            .where(table.c.id.in_(due.scalar_subquery()))
+            .where(table.c.id.in_(select(due.c.id)))
             .values(
                 status=working,
                 step_execution_token=fresh_token(),
