@@ -5,6 +5,7 @@ No database and no clock: the moment and the new token are given. One transition
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,6 +16,8 @@ from milo_durable.definition import SagaDefinition, StepDefinition
 from milo_durable.events import NotifyEvent, NotifyResult, StepAwaitEvent
 from milo_durable.snapshot import SagaSnapshot
 from milo_durable.status import SagaStatus
+
+_log = logging.getLogger(__name__)
 
 EXECUTE: Final = "execute"
 COMPENSATE: Final = "compensate"
@@ -96,9 +99,9 @@ def after_execution(
         return Transition(replace(after, awaiting=awaiting), entry)
     status = "TIMEOUT" if outcome.timed_out else "ERROR"
     entry = _entry(saga, step, EXECUTE, status, given, moment, error=outcome.error)
-    delay = step.retry_policy.next_delay(attempt) if outcome.retries else None
-    if delay is not None:
-        after = _moved(saga, SagaStatus.SUSPENDED, moment, deadline=moment.now + delay)
+    retry_at = _retry_at(step, attempt, outcome, moment)
+    if retry_at is not None:
+        after = _moved(saga, SagaStatus.SUSPENDED, moment, deadline=retry_at)
         return Transition(replace(after, retry_count=attempt, error=outcome.error), entry)
     failed = replace(saga, error=outcome.error)
     if definition.compensate_on_failure:
@@ -159,11 +162,11 @@ def after_compensation(
     entry = _entry(
         saga, step, COMPENSATE, status, given, moment, output=output, error=outcome.error
     )
-    delay = step.retry_policy.next_delay(attempt) if outcome.retries else None
-    if delay is None:
+    retry_at = _retry_at(step, attempt, outcome, moment)
+    if retry_at is None:
         return Transition(_moved(saga, SagaStatus.FAILED, moment), entry)
     waiting = SagaStatus.COMPENSATING_SUSPENDED
-    after = _moved(saga, waiting, moment, deadline=moment.now + delay)
+    after = _moved(saga, waiting, moment, deadline=retry_at)
     return Transition(replace(after, retry_count=attempt), entry)
 
 
@@ -194,6 +197,19 @@ def input_of_last_success(saga: SagaSnapshot, step_id: str) -> Any:
     return None
 
 
+def input_of_last_attempt(saga: SagaSnapshot, step_id: str) -> Any:
+    """What the step was given last, as JSON, whatever came of it."""
+    for entry in reversed(saga.step_history):
+        if (entry["step_id"], entry["phase"]) == (step_id, EXECUTE) and entry["input"] is not None:
+            return entry["input"]
+    return None
+
+
+def is_undoing(saga: SagaSnapshot, definition: SagaDefinition) -> bool:
+    """Whether the saga has turned back: its current step is one that was completed."""
+    return definition.steps[saga.current_step_index].step_id in saga.outputs
+
+
 # From outside
 
 
@@ -208,12 +224,19 @@ def judge_event(
     known = [each.get("event_id") for each in saga.context.get("events", ())]
     if event.event_id is not None and event.event_id in known:
         return NotifyResult.DUPLICATE_EVENT
-    types, correlation_id = saga.awaiting["event_types"], saga.awaiting["correlation_id"]
+    return judge_kind(saga.awaiting, saga.deadline_at, event, now)
+
+
+def judge_kind(
+    awaiting: Mapping[str, Any], until: datetime | None, event: NotifyEvent, now: datetime
+) -> NotifyResult:
+    """Whether ``event`` is what is waited for, and in time."""
+    types, correlation_id = awaiting["event_types"], awaiting["correlation_id"]
     if types is not None and event.event_type not in types:
         return NotifyResult.WRONG_EVENT_TYPE
     if correlation_id is not None and event.correlation_id != correlation_id:
         return NotifyResult.WRONG_CORRELATION_ID
-    if saga.deadline_at is not None and saga.deadline_at <= now:
+    if until is not None and until <= now:
         return NotifyResult.EXPIRED
     return NotifyResult.ACCEPTED
 
@@ -273,6 +296,20 @@ def aborted(saga: SagaSnapshot, moment: Moment) -> Transition:
 
 
 # Parts of them
+
+
+def _retry_at(
+    step: StepDefinition, attempt: int, outcome: Failed, moment: Moment
+) -> datetime | None:
+    """When the step is tried again; ``None`` if it is not."""
+    if not outcome.retries:
+        return None
+    try:
+        delay = step.retry_policy.next_delay(attempt)
+        return None if delay is None else moment.now + delay
+    except Exception:  # the policy's; left alone it would have the step run for ever
+        _log.exception("the retry policy of step %s failed; there is no retry", step.step_id)
+        return None
 
 
 def _moved(

@@ -7,20 +7,25 @@ and none is claimed by a worker that has died.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import Table, bindparam, insert, null, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from milo_durable._decisions import after_event, judge_event
+from milo_durable._decisions import after_event, judge_event, judge_kind
+from milo_durable.definition import check_text
 from milo_durable.engine import SagaEngine, read_id
 from milo_durable.errors import InvalidEventError
 from milo_durable.events import NotifyEvent, NotifyResult
 from milo_durable.snapshot import SagaSnapshot
 from milo_durable.status import SagaStatus
-from milo_durable.steps import check_json
 
 _log = logging.getLogger(__name__)
+
+PAGE: Final = 100
+"""How many events are read at once."""
 
 
 class Inbox:
@@ -32,7 +37,11 @@ class Inbox:
         sagas = engine.table.table
         self._insert = insert(table)
         self._due = (
-            select(table.c.id, table.c.event_id, table.c.event, sagas.c.id.label("saga"))
+            select(
+                *(table.c.id, table.c.event_id, table.c.event),
+                *(sagas.c.id.label("saga"), sagas.c.saga_name, sagas.c.definition_version),
+                *(sagas.c.awaiting, sagas.c.deadline_at),
+            )
             .join(
                 sagas,
                 or_(
@@ -41,6 +50,7 @@ class Inbox:
                 ),
             )
             .where(
+                table.c.id > bindparam("b_after"),
                 table.c.applied_at.is_(None),
                 sagas.c.status == SagaStatus.SUSPENDED,
                 sagas.c.awaiting.is_not(null()),
@@ -61,9 +71,11 @@ class Inbox:
                 f"an event for the inbox needs an event_id, by which it is known again; given "
                 f"was {dict(event.payload)!r:.200}"
             )
+        check_text("event_id", event.event_id)
         if (saga_id is None) == (aggregation_id is None):
             raise InvalidEventError("say who the event is for: saga_id= or aggregation_id=")
-        payload = check_json(dict(event.payload), "the payload of the event")
+        if aggregation_id is not None:
+            check_text("aggregation_id", aggregation_id)
         row = {
             "event_id": event.event_id,
             "saga_id": None if saga_id is None else read_id(saga_id),
@@ -71,7 +83,7 @@ class Inbox:
             "event": {
                 "event_type": event.event_type,
                 "correlation_id": event.correlation_id,
-                "payload": payload,
+                "payload": event.payload,
             },
             "received_at": self._engine.clock(),
             "applied_at": None,
@@ -85,23 +97,49 @@ class Inbox:
 
     async def deliver(self, limit: int) -> int:
         """See ``SagaOrchestrator.run_inbox_due``."""
-        async with self._engine.database.reading() as connection:
-            due = (await connection.execute(self._due, {"b_limit": limit})).all()
-        woken = [saga for row in due if (saga := await self._deliver(row)) is not None]
-        await self._engine.drive_all(woken)
+        woken: dict[UUID, SagaSnapshot] = {}
+        async for row in self._waiting():
+            if len(woken) >= limit:
+                break
+            if row.saga not in woken and self._may_take(row):
+                saga = await self._deliver_safely(row)
+                if saga is not None:
+                    woken[saga.id] = saga
+        await self._engine.drive_all(woken.values())
         return len(woken)
+
+    async def _waiting(self) -> AsyncIterator[Any]:
+        """Each event whose saga waits, with what that waits for, oldest first.
+
+        Events that are not what their saga waits for stand in nobody's way.
+        """
+        after: int | None = 0
+        while after is not None:
+            async with self._engine.database.reading() as connection:
+                found = await connection.execute(self._due, {"b_after": after, "b_limit": PAGE})
+                page = found.all()
+            for row in page:
+                yield row
+            after = page[-1].id if len(page) == PAGE else None
+
+    def _may_take(self, row: Any) -> bool:
+        """Whether it is worth a transaction to find out if the saga takes the event."""
+        engine = self._engine
+        is_known = (row.saga_name, row.definition_version) in engine.definitions.known()
+        result = judge_kind(row.awaiting, row.deadline_at, _event_of(row), engine.clock())
+        return is_known and bool(result)
+
+    async def _deliver_safely(self, row: Any) -> SagaSnapshot | None:
+        try:
+            return await self._deliver(row)
+        except Exception:  # the database's, or of a saga that is broken; others get theirs
+            _log.exception("event %s could not be delivered; it keeps waiting", row.event_id)
+            return None
 
     async def _deliver(self, row: Any) -> SagaSnapshot | None:
         """Give one event to its saga; the saga if that was accepted, to be driven."""
         engine = self._engine
-        given = row.event
-        event = NotifyEvent(
-            payload=given["payload"],
-            event_id=row.event_id,
-            event_type=given["event_type"],
-            correlation_id=given["correlation_id"],
-        )
-        moment = engine.moment()
+        event, moment = _event_of(row), engine.moment()
         async with engine.database.transaction("inbox.apply") as connection:
             marked = await connection.execute(self._apply, {"b_id": row.id, "b_now": moment.now})
             saga = await engine.table.get(connection, row.saga, lock=True)
@@ -111,9 +149,7 @@ class Inbox:
             result = judge_event(saga, None, event, moment.now)
             if result is NotifyResult.DUPLICATE_EVENT:
                 return None  # it was accepted by another way; here it is done with
-            if not result or (saga.saga_name, saga.definition_version) not in (
-                engine.definitions.known()
-            ):
+            if not result:
                 await connection.rollback()  # it keeps waiting
                 return None
             transition = after_event(saga, engine.definitions.of(saga), event, moment)
@@ -121,3 +157,13 @@ class Inbox:
                 await connection.rollback()
                 return None
         return transition.after
+
+
+def _event_of(row: Any) -> NotifyEvent:
+    given = row.event
+    return NotifyEvent(
+        payload=given["payload"],
+        event_id=row.event_id,
+        event_type=given["event_type"],
+        correlation_id=given["correlation_id"],
+    )

@@ -7,7 +7,6 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from milo_durable._decisions import (
-    COMPENSATE,
     Moment,
     Succeeded,
     Transition,
@@ -15,6 +14,8 @@ from milo_durable._decisions import (
     after_execution,
     again,
     begin_compensation,
+    input_of_last_attempt,
+    is_undoing,
 )
 from milo_durable.definition import SagaDefinition
 from milo_durable.engine import SagaEngine, read_id
@@ -61,7 +62,8 @@ class SagaAdmin(Generic[Model]):
             _refuse_unless(saga, (SagaStatus.SUSPENDED,), "skip its step")
             step = definition.steps[saga.current_step_index]
             output = step.types.output_to_json(mock_output)
-            return after_execution(saga, definition, Succeeded(output, True), None, moment)
+            given = input_of_last_attempt(saga, step.step_id)  # what it is undone with
+            return after_execution(saga, definition, Succeeded(output, True), given, moment)
 
         return await self._change_and_drive("admin.skip", saga_id, skip)
 
@@ -95,8 +97,8 @@ class SagaAdmin(Generic[Model]):
 def _retry(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Transition:
     allowed = (SagaStatus.SUSPENDED, SagaStatus.TIMEOUT, SagaStatus.FAILED)
     _refuse_unless(saga, allowed, "try its step again")
-    if any(entry["phase"] == COMPENSATE for entry in saga.step_history):
-        hint = "some of it has been undone; start another"
+    if is_undoing(saga, definition):
+        hint = "it was being undone; start another, or go on with compensate_step"
         raise SagaStateError(saga.id, saga.status, "try its step again", hint)
     return again(saga, definition, moment)
 

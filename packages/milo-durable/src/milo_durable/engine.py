@@ -240,9 +240,13 @@ class SagaEngine:
         return len(claimed) + sum(ended)
 
     async def _expire(self, saga: SagaSnapshot) -> bool:
-        transition = after_expiry(saga, self.definitions.of(saga), self.moment())
-        async with self.database.statement("expire") as connection:
-            return await self.table.move(connection, saga, transition)
+        try:
+            transition = after_expiry(saga, self.definitions.of(saga), self.moment())
+            async with self.database.statement("expire") as connection:
+                return await self.table.move(connection, saga, transition)
+        except Exception:  # the database's, or of a saga that is broken; others go on
+            _log.exception("saga %s could not be ended; that is tried again later", saga.id)
+            return False
 
 
 def _moved(saga: SagaSnapshot, transition: Transition) -> SagaSnapshot:

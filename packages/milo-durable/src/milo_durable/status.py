@@ -41,15 +41,18 @@ TRANSITIONS: Final = {
     ),
     SagaStatus.SUSPENDED: (
         *(SagaStatus.RUNNING, SagaStatus.SUSPENDED, SagaStatus.COMPLETED),
-        *(SagaStatus.TIMEOUT, SagaStatus.COMPENSATING, SagaStatus.FAILED),
+        *(SagaStatus.TIMEOUT, SagaStatus.COMPENSATING, SagaStatus.COMPENSATED, SagaStatus.FAILED),
     ),
     SagaStatus.COMPENSATING: (
         *(SagaStatus.COMPENSATING, SagaStatus.COMPENSATING_SUSPENDED),
         *(SagaStatus.COMPENSATED, SagaStatus.FAILED),
     ),
     SagaStatus.COMPENSATING_SUSPENDED: (SagaStatus.COMPENSATING, SagaStatus.FAILED),
-    SagaStatus.TIMEOUT: (SagaStatus.RUNNING, SagaStatus.COMPENSATING, SagaStatus.FAILED),
-    SagaStatus.FAILED: (SagaStatus.RUNNING, SagaStatus.COMPENSATING),
+    SagaStatus.TIMEOUT: (
+        *(SagaStatus.RUNNING, SagaStatus.COMPENSATING),
+        *(SagaStatus.COMPENSATED, SagaStatus.FAILED),
+    ),
+    SagaStatus.FAILED: (SagaStatus.RUNNING, SagaStatus.COMPENSATING, SagaStatus.COMPENSATED),
     SagaStatus.COMPLETED: (),
     SagaStatus.COMPENSATED: (),
 }
