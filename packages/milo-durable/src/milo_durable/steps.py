@@ -84,16 +84,28 @@ def can_be_undone(step: BaseStep[Any, Any]) -> bool:
 
 def _types_of(kind: type) -> tuple[Any, Any]:
     """The arguments of ``BaseStep[In, Out]`` where it is subclassed, else those of ``execute``."""
-    for each in kind.__mro__:
-        for base in getattr(each, "__orig_bases__", ()):
-            arguments = get_args(base)
-            if get_origin(base) is BaseStep and not any(isinstance(a, TypeVar) for a in arguments):
-                return arguments[0], _without_waiting(arguments[1])
+    arguments = _arguments_of(kind, {})
+    if arguments and not any(isinstance(each, TypeVar) for each in arguments):
+        return arguments[0], _without_waiting(arguments[1])
     execute: Any = kind.execute  # type: ignore[attr-defined]  # every step has it
     hints = get_type_hints(execute)
     names = list(inspect.signature(execute).parameters)[1:]
     taken = hints.get(names[0], Any) if names else Any
     return taken, _without_waiting(hints.get("return", Any))
+
+
+def _arguments_of(kind: Any, known: dict[Any, Any]) -> tuple[Any, ...]:
+    """Those of ``BaseStep`` below ``kind``, whose own type variables stand for ``known``."""
+    for base in kind.__dict__.get("__orig_bases__", kind.__bases__):
+        origin = get_origin(base) or base
+        if not (inspect.isclass(origin) and issubclass(origin, BaseStep)):
+            continue
+        given = tuple(known.get(each, each) for each in get_args(base))
+        if origin is BaseStep:
+            return given
+        variables = getattr(origin, "__parameters__", ())
+        return _arguments_of(origin, dict(zip(variables, given, strict=False)))
+    return ()
 
 
 def _without_waiting(returned: Any) -> Any:
