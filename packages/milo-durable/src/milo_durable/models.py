@@ -83,6 +83,8 @@ def _add_saga_indexes(mapper: Mapper[Any], kind: type) -> None:
     table = mapper.local_table
     if not isinstance(table, Table) or "step_execution_token" not in table.c:
         return
+    if _has_index(table, f"ix_{table.name}_due"):
+        return  # a class below one that was mapped to this table before
     is_active = table.c.status.in_([str(each) for each in ACTIVE])
     Index(
         f"uq_{table.name}_active",
@@ -97,7 +99,9 @@ def _add_saga_indexes(mapper: Mapper[Any], kind: type) -> None:
 @event.listens_for(InboxMessageMixin, "instrument_class", propagate=True)
 def _add_inbox_indexes(mapper: Mapper[Any], kind: type) -> None:
     table = mapper.local_table
-    if isinstance(table, Table) and "applied_at" in table.c:
+    if not isinstance(table, Table) or "applied_at" not in table.c:
+        return
+    if not _has_index(table, f"ix_{table.name}_saga"):
         waits = table.c.applied_at.is_(None)
         Index(f"ix_{table.name}_saga", table.c.saga_id, sqlite_where=waits, postgresql_where=waits)
         Index(
@@ -106,3 +110,7 @@ def _add_inbox_indexes(mapper: Mapper[Any], kind: type) -> None:
             sqlite_where=waits,
             postgresql_where=waits,
         )
+
+
+def _has_index(table: Table, name: str) -> bool:
+    return any(each.name == name for each in table.indexes)
