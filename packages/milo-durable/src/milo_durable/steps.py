@@ -7,8 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, PydanticUserError, TypeAdapter
-from pydantic_core import PydanticSerializationError, ValidationError
+from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
 
 from milo_durable._json import check_json
 from milo_durable.errors import SagaDataError, SagaDefinitionError
@@ -128,6 +127,6 @@ def _validated(adapter: TypeAdapter[Any], value: object, what: str) -> Any:
 def _to_json(adapter: TypeAdapter[Any], value: object, what: str) -> Any:
     try:
         data = adapter.dump_python(value, mode="json")
-    except (PydanticSerializationError, ValueError, TypeError) as cause:
+    except (ValueError, TypeError) as cause:
         raise SagaDataError(f"{what} cannot be stored as JSON: {cause}") from cause
     return check_json(data, what)
