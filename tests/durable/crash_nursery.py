@@ -30,9 +30,15 @@ def live(url, schema, scenario, folder, point):
             traceback.print_exc(file=errors)
 
 
-for line in sys.stdin:
-    child = os.fork()
-    if not child:
-        live(*json.loads(line))
-        os._exit(1)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+def serve():
+    """Live each case that comes in, one after the other."""
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            live(*json.loads(line))
+            os._exit(1)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    serve()
