@@ -8,6 +8,7 @@ status        the statuses, and which may follow which
 models        ``SagaStateMixin``, ``InboxMessageMixin``: the tables
 orchestrator  ``SagaOrchestrator``: what applications call
 admin         ``SagaAdmin``: what operators call
+worker        ``Worker``: has what is due done, until it is stopped; _bell: wakes it
 engine        ``SagaEngine``: drives sagas from step to step
 opening       ``open_orchestrator``: tables and engine in one line
 snapshot      ``SagaSnapshot``: a saga as it stands
@@ -46,6 +47,7 @@ from milo_durable.retry import ExponentialRetry, FixedRetry, NoRetry, RetryPolic
 from milo_durable.snapshot import SagaSnapshot
 from milo_durable.status import SagaStatus
 from milo_durable.steps import BaseStep
+from milo_durable.worker import Worker, WorkerStats
 
 __version__ = "0.1.0"
 
@@ -79,5 +81,7 @@ __all__ = [
     "StepDefinition",
     "StepRef",
     "UnknownSagaError",
+    "Worker",
+    "WorkerStats",
     "open_orchestrator",
 ]

@@ -35,7 +35,7 @@ class Inbox:
         self._engine = engine
         self._table = table
         sagas = engine.table.table
-        self._insert = insert(table)
+        self._insert = insert(table).returning(engine.table.wakes())
         self._due = (
             select(
                 *(table.c.id, table.c.event_id, table.c.event),
@@ -97,16 +97,21 @@ class Inbox:
 
     async def deliver(self, limit: int) -> int:
         """See ``SagaOrchestrator.run_inbox_due``."""
-        woken: dict[UUID, SagaSnapshot] = {}
+        woken = [saga async for saga in self.take(limit)]
+        await self._engine.drive_all(woken)
+        return len(woken)
+
+    async def take(self, limit: int) -> AsyncIterator[SagaSnapshot]:
+        """Give up to ``limit`` events to their sagas; each saga as it is to be driven."""
+        woken: set[UUID] = set()
         async for row in self._waiting():
             if len(woken) >= limit:
-                break
+                return
             if row.saga not in woken and self._may_take(row):
                 saga = await self._deliver_safely(row)
                 if saga is not None:
-                    woken[saga.id] = saga
-        await self._engine.drive_all(woken.values())
-        return len(woken)
+                    woken.add(saga.id)
+                    yield saga
 
     async def _waiting(self) -> AsyncIterator[Any]:
         """Each event whose saga waits, with what that waits for, oldest first.

@@ -1,4 +1,4 @@
-"""SQL that the two databases write differently: JSON changed where it is, fresh tokens."""
+"""SQL that the two databases write differently: JSON in place, fresh tokens, waking workers."""
 
 from __future__ import annotations
 
@@ -31,6 +31,12 @@ class fresh_token(FunctionElement[UUID]):  # noqa: N801  # as above
     """A new token for each row."""
 
     type = Uuid()
+    inherit_cache = True
+
+
+class wake(FunctionElement[Any]):  # noqa: N801  # as above
+    """``wake(channel)``: whoever listens on the channel hears of it when this is committed."""
+
     inherit_cache = True
 
 
@@ -72,3 +78,14 @@ def _token_sqlite(element: fresh_token, compiler: Any, **kw: Any) -> str:
 @compiles(fresh_token, "postgresql")
 def _token_postgresql(element: fresh_token, compiler: Any, **kw: Any) -> str:
     return "gen_random_uuid()"
+
+
+@compiles(wake, "sqlite")
+def _wake_sqlite(element: wake, compiler: Any, **kw: Any) -> str:
+    return "NULL"  # nobody can be told; workers look again by themselves
+
+
+@compiles(wake, "postgresql")
+def _wake_postgresql(element: wake, compiler: Any, **kw: Any) -> str:
+    (channel,) = _parts(element, compiler, **kw)
+    return f"pg_notify({channel}, '')"

@@ -5,17 +5,30 @@ The guard is the token: whoever has lost its saga changes nothing.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, Update, bindparam, case, insert, null, select, tuple_, update
+from sqlalchemy import (
+    Table,
+    Update,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal,
+    null,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import String
 
 from milo_durable._decisions import Transition
-from milo_durable._sql import fresh_token, json_append, json_put
+from milo_durable._sql import fresh_token, json_append, json_put, wake
 from milo_durable.models import JSON_VALUE
 from milo_durable.snapshot import SagaSnapshot
 from milo_durable.status import ACTIVE, SagaStatus
@@ -24,6 +37,7 @@ _PLAIN = (
     *("status", "current_step_index", "step_execution_token", "deadline_at"),
     *("retry_count", "awaiting", "error", "updated_at"),
 )
+_WAITING = (SagaStatus.SUSPENDED, SagaStatus.COMPENSATING_SUSPENDED)
 _COLUMNS = tuple(SagaSnapshot.__dataclass_fields__)
 
 
@@ -32,16 +46,18 @@ class SagaTable:
 
     def __init__(self, table: Table) -> None:
         self.table = table
+        self.channel = channel_of(table)
         self._columns = [table.c[name] for name in _COLUMNS]
         self._insert = insert(table)
         self._by_id = select(*self._columns).where(table.c.id == bindparam("b_id"))
         self._by_id_locked = self._by_id.with_for_update()
-        self._updates: dict[tuple[bool, bool, bool], Update] = {}
+        self._updates: dict[tuple[bool, ...], Any] = {}
         self._renew = (
             update(table)
             .where(*self._guard())
             .values(deadline_at=bindparam("b_deadline_at"), updated_at=bindparam("b_updated_at"))
         )
+        self._hand_over = self._renew.returning(self.wakes())
         self._claim = self._claiming()
         self._expired = (
             select(*self._columns)
@@ -52,6 +68,12 @@ class SagaTable:
                 self._is_known(),
             )
             .limit(bindparam("b_limit"))
+        )
+        self._next_deadline = select(func.min(table.c.deadline_at)).where(
+            table.c.status.in_([str(each) for each in ACTIVE]),
+            table.c.deadline_at > bindparam("b_after"),
+            table.c.deadline_at <= bindparam("b_until"),
+            self._is_known(),
         )
         self._active = (
             select(table.c.id)
@@ -97,7 +119,7 @@ class SagaTable:
         if transition.context is not None:
             params["b_context"] = transition.context
         done = await connection.execute(self._update_for(transition), params)
-        return done.rowcount == 1
+        return (len(done.all()) if done.returns_rows else done.rowcount) == 1
 
     async def renew(
         self, connection: AsyncConnection, saga: SagaSnapshot, deadline: datetime, now: datetime
@@ -110,6 +132,15 @@ class SagaTable:
             "b_updated_at": now,
         }
         return (await connection.execute(self._renew, params)).rowcount == 1
+
+    async def hand_over(
+        self, connection: AsyncConnection, saga: SagaSnapshot, now: datetime
+    ) -> None:
+        """Make the saga due at once, for others."""
+        params = {"b_id": saga.id, "b_token": saga.step_execution_token}
+        await connection.execute(
+            self._hand_over, {**params, "b_deadline_at": now, "b_updated_at": now}
+        )
 
     async def claim(
         self,
@@ -139,6 +170,24 @@ class SagaTable:
         params = {"b_now": now, "b_known": list(known), "b_limit": limit}
         return [_snapshot(row) for row in await connection.execute(self._expired, params)]
 
+    async def next_deadline(
+        self,
+        connection: AsyncConnection,
+        known: Sequence[tuple[str, int]],
+        after: datetime,
+        until: datetime,
+    ) -> datetime | None:
+        """The first moment ``after`` one and up to another at which a saga is due."""
+        params = {"b_known": list(known), "b_after": after, "b_until": until}
+        found: datetime | None = (
+            await connection.execute(self._next_deadline, params)
+        ).scalar_one_or_none()
+        return found
+
+    def wakes(self) -> wake:
+        """What a statement returns so that workers on this table look what is due."""
+        return wake(literal(self.channel))
+
     def _guard(self) -> tuple[Any, ...]:
         table = self.table
         return (
@@ -151,13 +200,21 @@ class SagaTable:
         named = tuple_(table.c.saga_name, table.c.definition_version)
         return named.in_(bindparam("b_known", expanding=True))
 
-    def _update_for(self, transition: Transition) -> Update:
-        """The statement that also writes what this transition has besides the plain columns."""
+    def _update_for(self, transition: Transition) -> Any:
+        """The statement that also writes what this transition has besides the plain columns.
+
+        When the saga waits from now on, workers are woken: its event may be in the inbox, its
+        next attempt due before all else.
+        """
         parts = transition.entry, transition.output, transition.context
-        key = tuple(part is not None for part in parts)
-        statement = self._updates.get(key)  # type: ignore[arg-type]  # three, as there are parts
+        waits = transition.after.status in _WAITING
+        key = (*(part is not None for part in parts), waits)
+        statement = self._updates.get(key)
         if statement is None:
-            statement = self._updates[key] = self._update_with(*key)  # type: ignore[index]  # as above
+            statement = self._update_with(*key[:3])
+            if waits:
+                statement = statement.returning(self.wakes())
+            self._updates[key] = statement
         return statement
 
     def _update_with(self, entry: bool, output: bool, context: bool) -> Update:
@@ -210,6 +267,14 @@ class SagaTable:
             )
             .returning(*self._columns)
         )
+
+
+def channel_of(table: Table) -> str:
+    """What PostgreSQL calls the channel on which workers of this table are woken."""
+    name = f"milo_saga_{table.name}"
+    if len(name.encode()) < 64:
+        return name
+    return f"milo_saga_{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
 def _snapshot(row: Any) -> SagaSnapshot:

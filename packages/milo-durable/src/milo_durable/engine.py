@@ -178,19 +178,31 @@ class SagaEngine:
     async def drive(self, saga: SagaSnapshot) -> SagaSnapshot:
         """Go on with ``saga``, whose token the caller holds, until it ends or waits."""
         while saga.status in WORKING:
-            try:
-                transition = await self._next(saga)
-            except _work.LeaseLost:
-                _log_lost(saga)
+            after = await self.advance(saga)
+            if after is None:
                 return saga
-            commit = _crash.commit_of(saga, transition.after)
-            async with self.database.statement(commit) as connection:
-                moved = await self.table.move(connection, saga, transition)
-            if not moved:
-                _log_lost(saga)
-                return saga
-            saga = _moved(saga, transition)
+            saga = after
         return saga
+
+    async def advance(self, saga: SagaSnapshot) -> SagaSnapshot | None:
+        """Do one step and commit what follows; ``None`` if the saga is somebody else's by now."""
+        try:
+            transition = await self._next(saga)
+        except _work.LeaseLost:
+            _log_lost(saga)
+            return None
+        commit = _crash.commit_of(saga, transition.after)
+        async with self.database.statement(commit) as connection:
+            moved = await self.table.move(connection, saga, transition)
+        if not moved:
+            _log_lost(saga)
+            return None
+        return _moved(saga, transition)
+
+    async def hand_over(self, saga: SagaSnapshot) -> None:
+        """Leave a saga whose token the caller holds to other workers, now."""
+        async with self.database.statement("hand_over") as connection:
+            await self.table.hand_over(connection, saga, self.clock())
 
     async def drive_all(self, sagas: Iterable[SagaSnapshot]) -> None:
         """Drive several at the same time; one that cannot be driven is logged, and it alone."""
@@ -225,9 +237,15 @@ class SagaEngine:
 
     async def run_due(self, limit: int) -> int:
         """Take up to ``limit`` sagas whose deadline has passed and drive them; how many."""
+        claimed, ended = await self.take_due(limit)
+        await self.drive_all(claimed)
+        return len(claimed) + ended
+
+    async def take_due(self, limit: int) -> tuple[list[SagaSnapshot], int]:
+        """Up to ``limit`` sagas whose deadline has passed: those to drive, and how many ended."""
         now, known = self.clock(), self.definitions.known()
         if not known or limit < 1:
-            return 0
+            return [], 0
         async with self.database.statement("claim") as connection:
             deadline = now + self.lease + GRACE
             claimed = await self.table.claim(connection, known, now, deadline, limit)
@@ -236,8 +254,15 @@ class SagaEngine:
             if rest:
                 expired = await self.table.expired_waits(connection, known, now, rest)
         ended = [await self._expire(saga) for saga in expired]
-        await self.drive_all(claimed)
-        return len(claimed) + sum(ended)
+        return claimed, sum(ended)
+
+    async def next_deadline(self, after: datetime, until: datetime) -> datetime | None:
+        """The first moment ``after`` one and up to another at which a saga is due."""
+        known = self.definitions.known()
+        if not known:
+            return None
+        async with self.database.reading() as connection:
+            return await self.table.next_deadline(connection, known, after, until)
 
     async def _expire(self, saga: SagaSnapshot) -> bool:
         try:

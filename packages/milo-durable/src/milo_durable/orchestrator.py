@@ -57,9 +57,9 @@ class SagaOrchestrator(Generic[Model]):
     ) -> None:
         table = SagaTable(_table_of(model_class, SagaStateMixin))
         self.engine = SagaEngine(Database(session_maker), table, clock=clock, lease=lease)
-        self._inbox: Inbox | None = None
+        self.inbox: Inbox | None = None
         if inbox_model_class is not None:
-            self._inbox = Inbox(self.engine, _table_of(inbox_model_class, InboxMessageMixin))
+            self.inbox = Inbox(self.engine, _table_of(inbox_model_class, InboxMessageMixin))
 
     def register(self, saga_name: str, definition: SagaDefinition) -> None:
         """Make a saga known by a name; of several versions new sagas are the newest.
@@ -208,12 +208,12 @@ class SagaOrchestrator(Generic[Model]):
         )
 
     def _need_inbox(self) -> Inbox:
-        if self._inbox is None:
+        if self.inbox is None:
             raise SagaDefinitionError(
                 "this orchestrator has no inbox; give it inbox_model_class=, a model with "
                 "InboxMessageMixin"
             )
-        return self._inbox
+        return self.inbox
 
 
 def _mapping(what: str, given: Any) -> dict[str, Any]:
