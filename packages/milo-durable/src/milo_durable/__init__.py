@@ -5,21 +5,24 @@ retry         when a failed step is tried again
 events        what a saga waits for, what is sent to it
 definition    ``SagaBuilder``: steps in order become a ``SagaDefinition``
 status        the statuses, and which may follow which
-models        ``SagaStateMixin``, ``InboxMessageMixin``: the tables
+models        ``SagaStateMixin``, ``InboxMessageMixin``, ``OutboxMessageMixin``: the tables
 orchestrator  ``SagaOrchestrator``: what applications call
 admin         ``SagaAdmin``: what operators call
 worker        ``Worker``: has what is due done, until it is stopped; _bell: wakes it
+outbox        ``OutboxDispatcher``: publishes what steps have put into the outbox
 engine        ``SagaEngine``: drives sagas from step to step
 opening       ``open_orchestrator``: tables and engine in one line
 snapshot      ``SagaSnapshot``: a saga as it stands
 _decisions    what follows from the outcome of a step; no database, no clock
-_table        every statement on the saga table; _inbox: on the inbox
+_table        every statement on the saga table; _inbox: on the inbox;
+              _outbox: on the outbox
 _sql          what the two databases write differently; _json: what both hold
 _work         running one step: input, timeout, lease
 _database     connections; _crash: named points around each commit
 errors        what goes wrong
 """
 
+from milo_durable._outbox import OutgoingMessage
 from milo_durable.admin import SagaAdmin
 from milo_durable.definition import (
     InputContext,
@@ -40,9 +43,10 @@ from milo_durable.errors import (
     UnknownSagaError,
 )
 from milo_durable.events import AwaitingEvent, NotifyEvent, NotifyResult, StepAwaitEvent
-from milo_durable.models import InboxMessageMixin, SagaStateMixin
+from milo_durable.models import InboxMessageMixin, OutboxMessageMixin, SagaStateMixin
 from milo_durable.opening import open_orchestrator
 from milo_durable.orchestrator import SagaOrchestrator
+from milo_durable.outbox import OutboxDispatcher
 from milo_durable.retry import ExponentialRetry, FixedRetry, NoRetry, RetryPolicy
 from milo_durable.snapshot import SagaSnapshot
 from milo_durable.status import SagaStatus
@@ -63,6 +67,9 @@ __all__ = [
     "NoRetry",
     "NotifyEvent",
     "NotifyResult",
+    "OutboxDispatcher",
+    "OutboxMessageMixin",
+    "OutgoingMessage",
     "RetryPolicy",
     "SagaAdmin",
     "SagaBuilder",

@@ -6,7 +6,7 @@ No database and no clock: the moment and the new token are given. One transition
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
@@ -70,13 +70,14 @@ class Transition:
     """The saga after it, and what is added to its row besides the plain columns.
 
     ``entry`` joins the history, ``output`` becomes that of the step in it, and ``context``
-    replaces the context as a whole.
+    replaces the context as a whole. ``outbox`` is stored beside it, to be published.
     """
 
     after: SagaSnapshot
     entry: Mapping[str, Any] | None = None
     output: tuple[str, Any] | None = None
     context: Mapping[str, Any] | None = None
+    outbox: Sequence[Mapping[str, Any]] = ()
 
 
 # Forward
@@ -96,7 +97,8 @@ def after_execution(
         entry = _entry(saga, step, EXECUTE, "WAITING", given, moment)
         awaiting = _awaiting(outcome.event.event_types, outcome.event.correlation_id)
         after = _moved(saga, SagaStatus.SUSPENDED, moment, deadline=outcome.event.until)
-        return Transition(replace(after, awaiting=awaiting), entry)
+        after = replace(after, awaiting=awaiting)
+        return Transition(after, entry, outbox=outcome.event.outbox_events or ())
     status = "TIMEOUT" if outcome.timed_out else "ERROR"
     entry = _entry(saga, step, EXECUTE, status, given, moment, error=outcome.error)
     retry_at = _retry_at(step, attempt, outcome, moment)

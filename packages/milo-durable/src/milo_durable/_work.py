@@ -38,7 +38,7 @@ async def execute(
         value = step.types.input_of(_input(saga, definition, step))
         given = step.types.input_to_json(value)
     except Exception as error:  # the input_map's, or a value it should not have made
-        return Failed(_told(error), retries=False), given
+        return Failed(told(error), retries=False), given
     outcome = await _attempt(step, step.step.execute, (value,), lease, renew)
     if isinstance(outcome, Failed):
         return outcome, given
@@ -47,7 +47,7 @@ async def execute(
     try:
         return Succeeded(step.types.output_to_json(outcome)), given
     except SagaDataError as error:
-        return Failed(_told(error), retries=False), given
+        return Failed(told(error), retries=False), given
 
 
 async def compensate(
@@ -60,7 +60,7 @@ async def compensate(
         inp = step.types.input_from_json(given)
         out = step.types.output_from_json(saga.outputs[step.step_id])
     except SagaDataError as error:
-        return Failed(_told(error), retries=False), given
+        return Failed(told(error), retries=False), given
     outcome = await _attempt(step, step.step.compensate, (inp, out), lease, renew)
     return (outcome if isinstance(outcome, Failed) else Succeeded(None)), given
 
@@ -95,7 +95,7 @@ async def _attempt(
     Raises:
         LeaseLost: the saga was taken over meanwhile; the step was cancelled.
     """
-    work = asyncio.ensure_future(_called(function, arguments))
+    work = asyncio.ensure_future(called(function, arguments))
     seconds = None if step.timeout is None else step.timeout.total_seconds()
     limit = asyncio.timeout(seconds)
     try:
@@ -111,10 +111,11 @@ async def _attempt(
         return work.result()
     except (Exception, asyncio.CancelledError) as error:  # the step's; its policy says what follows
         _log.debug("step %s raised", step.step_id, exc_info=True)
-        return Failed(_told(error))
+        return Failed(told(error))
 
 
-async def _called(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+async def called(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """What an async function returns, or a plain one, which is called on a thread."""
     if inspect.iscoroutinefunction(function):
         return await function(*arguments)
     result = await asyncio.to_thread(_on_thread, function, arguments)
@@ -146,7 +147,7 @@ async def _let_go(work: asyncio.Future[Any]) -> None:
         _log.debug("a step raised as it was cancelled", exc_info=work.exception())
 
 
-def _told(error: BaseException) -> str:
+def told(error: BaseException) -> str:
     """What is kept of an error: in one way or another, and as both databases take it."""
     name = type(error).__name__
     try:

@@ -20,16 +20,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from milo_durable import _crash, _work
 from milo_durable._database import Database
 from milo_durable._decisions import (
+    Failed,
     Moment,
+    Outcome,
     Transition,
+    Waits,
     after_compensation,
     after_execution,
     after_expiry,
 )
+from milo_durable._outbox import OutboxTable, read_outbox_events
 from milo_durable._table import SagaTable
 from milo_durable.definition import SagaDefinition, check_span, check_text
 from milo_durable.errors import (
     ActiveSagaAlreadyExistsError,
+    SagaDataError,
     SagaDefinitionError,
     SagaNotFoundError,
     UnknownSagaError,
@@ -101,6 +106,7 @@ class SagaEngine:
         table: their table.
         clock: the time; one clock for all workers on a table is best.
         lease: see ``LEASE``.
+        outbox: where steps put what is to be published, if anywhere.
     """
 
     def __init__(
@@ -110,6 +116,7 @@ class SagaEngine:
         *,
         clock: Clock = utc_now,
         lease: timedelta = LEASE,
+        outbox: OutboxTable | None = None,
     ) -> None:
         check_span("lease", lease)
         self.database = database
@@ -117,6 +124,7 @@ class SagaEngine:
         self.definitions = Definitions()
         self.clock = clock
         self.lease = lease
+        self.outbox = outbox
 
     def moment(self) -> Moment:
         """Now, with a fresh token."""
@@ -191,13 +199,23 @@ class SagaEngine:
         except _work.LeaseLost:
             _log_lost(saga)
             return None
-        commit = _crash.commit_of(saga, transition.after)
-        async with self.database.statement(commit) as connection:
-            moved = await self.table.move(connection, saga, transition)
-        if not moved:
+        if not await self._commit(saga, transition):
             _log_lost(saga)
             return None
         return _moved(saga, transition)
+
+    async def _commit(self, saga: SagaSnapshot, transition: Transition) -> bool:
+        """Carry ``transition`` out; in one statement, unless there is something to be published."""
+        commit = _crash.commit_of(saga, transition.after)
+        if self.outbox is None or not transition.outbox:
+            async with self.database.statement(commit) as connection:
+                return await self.table.move(connection, saga, transition)
+        async with self.database.transaction(commit) as connection:
+            moved = await self.table.move(connection, saga, transition)
+            if moved:
+                now = transition.after.updated_at
+                await self.outbox.add(connection, saga, transition.outbox, now)
+        return moved
 
     async def hand_over(self, saga: SagaSnapshot) -> None:
         """Leave a saga whose token the caller holds to other workers, now."""
@@ -220,9 +238,26 @@ class SagaEngine:
         renew = self._renewal(saga)
         if saga.status == SagaStatus.RUNNING:
             outcome, given = await _work.execute(saga, definition, self.lease, renew)
+            outcome = self._publishable(outcome)
             return after_execution(saga, definition, outcome, given, self.moment())
         outcome, given = await _work.compensate(saga, definition, self.lease, renew)
         return after_compensation(saga, definition, outcome, given, self.moment())
+
+    def _publishable(self, outcome: Outcome) -> Outcome:
+        """``outcome``, or that it failed if it has events which the outbox cannot take."""
+        if not isinstance(outcome, Waits):
+            return outcome
+        try:
+            events = read_outbox_events(outcome.event.outbox_events)
+        except SagaDataError as error:
+            return Failed(_work.told(error), retries=False)
+        if events and self.outbox is None:
+            return Failed(
+                "SagaDefinitionError: the step has outbox_events, and this orchestrator has no "
+                "outbox; give it outbox_model_class=, a model with OutboxMessageMixin",
+                retries=False,
+            )
+        return outcome
 
     def _renewal(self, saga: SagaSnapshot) -> _work.Renew:
         async def renew() -> bool:

@@ -19,11 +19,16 @@ class StepAwaitEvent:
     The step then runs again and sees the event through its root ``input_map``. ``event_types``
     and ``correlation_id`` say which events are accepted, any by default. When ``until`` (an
     aware datetime) passes first, the saga ends as ``TIMEOUT``.
+
+    ``outbox_events`` are published by an ``OutboxDispatcher``: they are stored in the
+    transaction that suspends the saga, so both happen or neither. Each is a mapping, which may
+    have an ``event_type`` and a ``key``. A step that waits again puts its events out again.
     """
 
     event_types: Sequence[str] | None = None
     correlation_id: str | None = None
     until: datetime | None = None
+    outbox_events: Sequence[Mapping[str, Any]] | None = None
 
     def __post_init__(self) -> None:
         types = self.event_types

@@ -78,6 +78,22 @@ class InboxMessageMixin:
     """When its saga has accepted it; until then it waits."""
 
 
+class OutboxMessageMixin:
+    """The columns of an outbox table: messages that steps want to have published."""
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    saga_id: Mapped[uuid.UUID] = mapped_column(Uuid)
+    event_type: Mapped[str | None] = mapped_column(Text)
+    key: Mapped[str] = mapped_column(Text)
+    event: Mapped[dict[str, Any]] = mapped_column(JSON_TYPE)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    claimed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Until then a dispatcher has it, or leaves it alone after an error."""
+    sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    last_error: Mapped[str | None] = mapped_column(Text)
+
+
 @event.listens_for(SagaStateMixin, "instrument_class", propagate=True)
 def _add_saga_indexes(mapper: Mapper[Any], kind: type) -> None:
     table = mapper.local_table
@@ -114,3 +130,11 @@ def _add_inbox_indexes(mapper: Mapper[Any], kind: type) -> None:
 
 def _has_index(table: Table, name: str) -> bool:
     return any(each.name == name for each in table.indexes)
+
+
+@event.listens_for(OutboxMessageMixin, "instrument_class", propagate=True)
+def _add_outbox_index(mapper: Mapper[Any], kind: type) -> None:
+    table = mapper.local_table
+    if isinstance(table, Table) and "sent_at" in table.c:
+        waits = table.c.sent_at.is_(None)
+        Index(f"ix_{table.name}_due", table.c.id, sqlite_where=waits, postgresql_where=waits)

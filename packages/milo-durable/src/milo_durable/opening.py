@@ -10,7 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
-from milo_durable.models import InboxMessageMixin, SagaStateMixin
+from milo_durable.models import InboxMessageMixin, OutboxMessageMixin, SagaStateMixin
 from milo_durable.orchestrator import SagaOrchestrator
 
 
@@ -28,6 +28,12 @@ class InboxMessage(SagaBase, InboxMessageMixin):
     """The ready-made inbox table."""
 
     __tablename__ = "milo_saga_inbox"
+
+
+class OutboxMessage(SagaBase, OutboxMessageMixin):
+    """The ready-made outbox table."""
+
+    __tablename__ = "milo_saga_outbox"
 
 
 @asynccontextmanager
@@ -48,7 +54,7 @@ async def open_orchestrator(url: str, **options: Any) -> AsyncIterator[SagaOrche
         async with engine.begin() as connection:
             await connection.run_sync(SagaBase.metadata.create_all)
         sessions = async_sessionmaker(engine, expire_on_commit=False)
-        yield SagaOrchestrator[Saga](Saga, sessions, InboxMessage, **options)
+        yield SagaOrchestrator[Saga](Saga, sessions, InboxMessage, OutboxMessage, **options)
     finally:
         await engine.dispose()
 

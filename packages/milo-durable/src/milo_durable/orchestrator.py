@@ -14,6 +14,7 @@ from milo_durable._database import Database
 from milo_durable._decisions import Transition, after_event, expecting, judge_event
 from milo_durable._inbox import Inbox
 from milo_durable._json import check_json
+from milo_durable._outbox import OutboxTable
 from milo_durable._table import SagaTable
 from milo_durable.definition import SagaDefinition, check_text
 from milo_durable.engine import LEASE, Clock, SagaEngine, read_id, utc_now
@@ -24,7 +25,7 @@ from milo_durable.errors import (
     SagaStateError,
 )
 from milo_durable.events import AwaitingEvent, NotifyEvent, NotifyResult, read_event
-from milo_durable.models import InboxMessageMixin, SagaStateMixin
+from milo_durable.models import InboxMessageMixin, OutboxMessageMixin, SagaStateMixin
 from milo_durable.snapshot import SagaSnapshot
 from milo_durable.status import SagaStatus
 
@@ -39,6 +40,8 @@ class SagaOrchestrator(Generic[Model]):
         session_maker: bound to the ``AsyncEngine`` of the database.
         inbox_model_class: a mapped class with ``InboxMessageMixin``; needed for
             ``ingest_event`` and ``run_inbox_due``.
+        outbox_model_class: a mapped class with ``OutboxMessageMixin``; needed for steps with
+            ``outbox_events``, which an ``OutboxDispatcher`` publishes.
         clock: the time, aware; UTC by default.
         lease: how long a worker may be silent before others take its saga over.
 
@@ -51,12 +54,17 @@ class SagaOrchestrator(Generic[Model]):
         model_class: type[Model],
         session_maker: async_sessionmaker[Any],
         inbox_model_class: type[InboxMessageMixin] | None = None,
+        outbox_model_class: type[OutboxMessageMixin] | None = None,
         *,
         clock: Clock = utc_now,
         lease: timedelta = LEASE,
     ) -> None:
         table = SagaTable(_table_of(model_class, SagaStateMixin))
-        self.engine = SagaEngine(Database(session_maker), table, clock=clock, lease=lease)
+        outbox: OutboxTable | None = None
+        if outbox_model_class is not None:
+            outbox = OutboxTable(_table_of(outbox_model_class, OutboxMessageMixin))
+        database = Database(session_maker)
+        self.engine = SagaEngine(database, table, clock=clock, lease=lease, outbox=outbox)
         self.inbox: Inbox | None = None
         if inbox_model_class is not None:
             self.inbox = Inbox(self.engine, _table_of(inbox_model_class, InboxMessageMixin))
