@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import event, select
-from worker_tools import HOUR, Outbox, Waiting, one_step, opened, orchestrator_on
+from worker_tools import HOUR, Outbox, Waiting, one_step, opened, orchestrator_on, working
 
 from milo_durable import (
     FixedRetry,
@@ -98,7 +98,9 @@ def test_a_saga_that_was_lost_puts_nothing_out(database):
     """A worker whose saga has been taken over stores no events for it."""
 
     class Slow(Waiting):
-        entered, may_end = asyncio.Event(), asyncio.Event()
+        def __init__(self):
+            super().__init__(outbox_events=[ASK])
+            self.entered, self.may_end = asyncio.Event(), asyncio.Event()
 
         async def execute(self, inp: dict):
             self.entered.set()
@@ -106,7 +108,7 @@ def test_a_saga_that_was_lost_puts_nothing_out(database):
             return await super().execute(inp)
 
     async def scenario():
-        step = Slow(outbox_events=[ASK])
+        step = Slow()
         orchestrator = await opened(database, order=one_step(step))
         start = asyncio.create_task(orchestrator.start("order", {}, "a"))
         await step.entered.wait()
@@ -264,6 +266,58 @@ def test_the_ready_made_orchestrator_has_an_outbox(tmp_path):
             return [message.event for message in published]
 
     assert asyncio.run(scenario()) == [ASK]
+
+
+def test_a_worker_publishes_what_its_sagas_put_out(database):
+    """A dispatcher that a worker is given publishes as soon as the saga of others waits."""
+
+    async def scenario():
+        orchestrator = await opened(database)
+        elsewhere = orchestrator_on(database.engine())
+        elsewhere.register("order", one_step(Waiting(outbox_events=[ASK])))
+        published, enough = [], asyncio.Event()
+
+        async def publish(message):
+            published.append(message.id)
+            if len(published) == 3:
+                enough.set()
+
+        dispatcher = OutboxDispatcher(orchestrator, publish)
+        poll = HOUR if database.kind == "postgres" else timedelta(milliseconds=10)
+        async with working(orchestrator, dispatcher=dispatcher, limit=1, poll=poll) as worker:
+            for number in range(3):
+                await elsewhere.start("order", {}, str(number))
+            await enough.wait()
+        return sorted(published), worker.stats
+
+    published, stats = database.run(scenario)
+    assert published == [1, 2, 3] and (stats.sent, stats.failures) == (3, 0)
+
+
+def test_a_worker_outlives_an_outbox_that_cannot_be_read(database, caplog):
+    """The error counts as a failure, and the next round tries again."""
+
+    async def scenario():
+        orchestrator = await asking(database, ASK)
+        done, failures = asyncio.Event(), []
+
+        def refuse(connection, cursor, statement, *rest):
+            if statement.startswith("UPDATE outbox") and not failures:
+                failures.append(1)
+                raise ConnectionResetError("cut off")
+
+        event.listen(orchestrator.engine.database.engine.sync_engine, *BEFORE, refuse)
+
+        async def publish(message):
+            done.set()
+
+        dispatcher = OutboxDispatcher(orchestrator, publish)
+        brief = timedelta(milliseconds=10)
+        async with working(orchestrator, dispatcher=dispatcher, poll=brief) as worker:
+            await done.wait()
+        return worker.stats.sent, worker.stats.failures
+
+    assert database.run(scenario) == (1, 1)
 
 
 def test_a_publisher_must_be_a_function(database):

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, event, text
@@ -20,9 +20,17 @@ from worker_tools import (
     working,
 )
 
-from milo_durable import FixedRetry, SagaDefinitionError, SagaStatus, Worker
+from milo_durable import (
+    AwaitingEvent,
+    FixedRetry,
+    SagaDefinitionError,
+    SagaStatus,
+    Worker,
+    WorkerStats,
+)
 from milo_durable._bell import Bell
 from milo_durable._table import channel_of
+from milo_durable.worker import _Outage
 
 PAID = {"payload": {"word": "paid"}}
 
@@ -177,7 +185,7 @@ def test_a_step_that_outlasts_the_grace_period_is_cancelled(database, caplog):
         return step.was_cancelled, is_left
 
     assert database.run(scenario) == (True, True)
-    assert "1 steps are cancelled" in caplog.text
+    assert "1 in flight are cancelled" in caplog.text
 
 
 def test_cancelling_the_run_cancels_its_steps(database):
@@ -240,6 +248,33 @@ def test_a_database_that_goes_away_is_waited_for(database, caplog):
         "the database does not answer",
         "the database answers again",
     ]
+
+
+def test_a_worker_that_has_nothing_to_do_sleeps(database):
+    """An event that no saga takes, and a deadline beyond the next look, keep no worker awake."""
+
+    async def scenario():
+        waits = Waiting()
+        orchestrator = await opened(database, order=one_step(waits))
+        saga_id = await orchestrator.start("order", {}, "a")
+        until = datetime.now(UTC) + HOUR
+        await orchestrator.await_event(saga_id, AwaitingEvent("paid", until=until))
+        await orchestrator.ingest_event({"event_id": "1"} | PAID, aggregation_id="a")
+        worker = Worker(orchestrator, poll=timedelta(minutes=1))
+        seconds = await worker._round()
+        await worker._bell.close()
+        return seconds, worker.stats
+
+    assert database.run(scenario) == (60, WorkerStats())
+
+
+def test_a_long_outage_is_asked_about_less_and_less():
+    """The pause doubles up to half a minute, and is short again after the end."""
+    outage = _Outage(poll=5)
+    outage.began(OSError())
+    assert [outage.pause() for _ in range(4)] == [5, 10, 20, 30]
+    outage.ended()
+    assert outage.pause() == 5
 
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)

@@ -58,7 +58,8 @@ class Bell:
         connection, self._connection, self._driver = self._connection, None, None
         if connection is not None:
             try:
-                await connection.close()
+                async with asyncio.timeout(SECONDS_BETWEEN_ATTEMPTS):
+                    await connection.close()
             except Exception:  # the database's; the connection is of no use to anybody
                 _log.debug("a connection that listened did not close", exc_info=True)
 

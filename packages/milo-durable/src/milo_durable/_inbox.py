@@ -7,7 +7,7 @@ and none is claimed by a worker that has died.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Final
 from uuid import UUID
 
@@ -101,7 +101,7 @@ class Inbox:
         await self._engine.drive_all(woken)
         return len(woken)
 
-    async def take(self, limit: int) -> AsyncIterator[SagaSnapshot]:
+    async def take(self, limit: int) -> AsyncGenerator[SagaSnapshot, None]:
         """Give up to ``limit`` events to their sagas; each saga as it is to be driven."""
         woken: set[UUID] = set()
         async for row in self._waiting():

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from milo_durable._bell import Bell
 from milo_durable.definition import check_span
 from milo_durable.errors import SagaDefinitionError
 from milo_durable.orchestrator import SagaOrchestrator
+from milo_durable.outbox import OutboxDispatcher
 from milo_durable.snapshot import SagaSnapshot
 from milo_durable.status import WORKING
 
@@ -33,12 +34,13 @@ class WorkerStats:
     """What a worker has done so far.
 
     ``taken`` counts sagas whose deadline had passed, ``delivered`` events of the inbox,
-    ``handed_over`` sagas left to other workers between two steps, and ``failures`` what did
-    not get done because of an error, mostly the database's.
+    ``sent`` messages of the outbox, ``handed_over`` sagas left to other workers between two
+    steps, and ``failures`` what did not get done because of an error, mostly the database's.
     """
 
     taken: int = 0
     delivered: int = 0
+    sent: int = 0
     handed_over: int = 0
     failures: int = 0
 
@@ -56,7 +58,8 @@ class Worker:
 
     Args:
         orchestrator: whose sagas; those that are registered there are taken, no others.
-        limit: how many sagas are driven at the same time.
+        dispatcher: publishes the outbox beside it; what ``publish`` raises is the dispatcher's.
+        limit: how many sagas are driven at the same time, and messages published.
         poll: how long it sleeps at most.
         grace: how long steps in flight may take after ``stop``.
 
@@ -68,6 +71,7 @@ class Worker:
         self,
         orchestrator: SagaOrchestrator[Any],
         *,
+        dispatcher: OutboxDispatcher | None = None,
         limit: int = 100,
         poll: timedelta = POLL,
         grace: timedelta = GRACE,
@@ -82,8 +86,12 @@ class Worker:
         self._wake = asyncio.Event()
         self._stopped = asyncio.Event()
         self._driving: set[asyncio.Task[None]] = set()
+        self._dispatcher = dispatcher
+        self._publishing: set[asyncio.Task[None]] = set()  # of one, or none
+        self._publish_again = False
         self._bell = Bell(self._engine.database, self._engine.table.channel, self._wake.set)
         self._outage = _Outage(poll.total_seconds())
+        self._outage_of_outbox = _Outage(poll.total_seconds())
 
     async def run(self, *, handle_signals: bool = False) -> None:
         """Work until ``stop`` is called; once.
@@ -128,6 +136,7 @@ class Worker:
             began = self._engine.clock()
             await self._take_sagas()
             await self._take_events()
+            self._publish()
             seconds = await self._seconds_from(began)
         except Exception as error:  # the database's; what was not taken is due in the next round
             self.stats.failures += 1
@@ -143,11 +152,14 @@ class Worker:
             self._start(saga)
 
     async def _take_events(self) -> None:
-        if self._inbox is None or self._stopped.is_set():
+        if self._inbox is None or self._free() < 1 or self._stopped.is_set():
             return
-        async for saga in self._inbox.take(self._free()):
-            self.stats.delivered += 1
-            self._start(saga)
+        async with aclosing(self._inbox.take(self._limit)) as sagas:
+            async for saga in sagas:
+                self.stats.delivered += 1
+                self._start(saga)
+                if self._free() < 1:
+                    break
 
     async def _seconds_from(self, began: datetime) -> float:
         """How long to sleep; what was due when the round began is locked, or beyond the limit."""
@@ -194,22 +206,44 @@ class Worker:
                 return
             saga = after
 
+    # Publishing
+
+    def _publish(self) -> None:
+        """Have the outbox published, beside the sagas; again if that is going on already."""
+        self._publish_again = True
+        if self._dispatcher is not None and not self._publishing:
+            task = asyncio.create_task(self._publish_with(self._dispatcher))
+            self._publishing.add(task)
+            task.add_done_callback(self._publishing.discard)
+
+    async def _publish_with(self, dispatcher: OutboxDispatcher) -> None:
+        try:
+            while self._publish_again and not self._stopped.is_set():
+                self._publish_again = False
+                sent = await dispatcher.run_due(self._limit)
+                self.stats.sent += sent
+                self._publish_again |= sent == self._limit
+                self._outage_of_outbox.ended()
+        except Exception as error:  # the database's; the next round tries again
+            self.stats.failures += 1
+            self._outage_of_outbox.began(error)
+
     # Stopping
 
     async def _end_within_grace(self, taking: asyncio.Task[None]) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._grace.total_seconds()):
                 await asyncio.wait({taking})  # it may start more, which are handed over
-                while self._driving:
-                    await asyncio.wait(self._driving)
+                while in_flight := self._driving | self._publishing:
+                    await asyncio.wait(in_flight)
 
     async def _cancel(self, taking: asyncio.Task[None]) -> None:
         taking.cancel()
         await asyncio.wait({taking})
-        late = set(self._driving)
+        late = self._driving | self._publishing
         if not late:
             return
-        _log.warning("%d steps are cancelled, for the worker stops; others take over", len(late))
+        _log.warning("the worker stops, so %d in flight are cancelled; others take over", len(late))
         for task in late:
             task.cancel()
         await asyncio.wait(late)
