@@ -28,6 +28,9 @@ GRACE = timedelta(seconds=20)
 LONGEST_PAUSE = 30.0
 """How many seconds a worker waits at most before it asks a database again that was away."""
 
+LONGEST_ROUND = 5.0
+"""How many seconds taking what is due may take when there is no grace, or no more."""
+
 
 @dataclass(slots=True)
 class WorkerStats:
@@ -238,8 +241,10 @@ class Worker:
                     await asyncio.wait(in_flight)
 
     async def _cancel(self, taking: asyncio.Task[None]) -> None:
-        taking.cancel()
-        await asyncio.wait({taking})
+        self.stop()  # a statement in flight is let end: what it claimed would wait for its lease
+        if not (await asyncio.wait({taking}, timeout=LONGEST_ROUND))[0]:
+            taking.cancel()
+            await asyncio.wait({taking})
         late = self._driving | self._publishing
         if not late:
             return
