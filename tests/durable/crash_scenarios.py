@@ -18,13 +18,14 @@ from milo_durable import (
     BaseStep,
     FixedRetry,
     NotifyEvent,
+    OutboxDispatcher,
     SagaAdmin,
     SagaBuilder,
     SagaOrchestrator,
     SagaStatus,
     StepAwaitEvent,
 )
-from milo_durable.opening import InboxMessage, Saga, SagaBase
+from milo_durable.opening import InboxMessage, OutboxMessage, Saga, SagaBase
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 AGAIN = FixedRetry(1, HOUR)
@@ -78,6 +79,8 @@ class Bench:
         scenario = SCENARIOS[name]
         self.sessions = async_sessionmaker(database.engine(), expire_on_commit=False)
         options = {"clock": self.clock, "lease": scenario.lease}
+        options |= {"outbox_model_class": OutboxMessage}
+        self.journal = journal
         self.orchestrator = SagaOrchestrator[Saga](Saga, self.sessions, InboxMessage, **options)
         self.admin = SagaAdmin[Saga](engine=self.orchestrator.engine)
         builder = SagaBuilder()
@@ -232,6 +235,41 @@ def gates(journal):
     return [(Step(journal, name, waits=any_event), None) for name in ("g", "h", "i")]
 
 
+def asks(message="m"):
+    return StepAwaitEvent(outbox_events=[{"event_type": message}])
+
+
+def asked(journal):
+    return [
+        (Step(journal, "a"), None),
+        (Step(journal, "w", waits=asks), None),
+        (Step(journal, "c", fails=1), AGAIN),
+    ]
+
+
+async def publish(bench):
+    """What the saga asks is published at the second attempt; at its next wait a worker stops."""
+
+    def send(message):
+        if bench.journal.note(f"publish {message.event_type}") == 1:
+            raise OSError("nobody takes it")
+
+    saga_id = await bench.started()
+    dispatcher = OutboxDispatcher(bench.orchestrator, send)
+    for _ in range(2):
+        await dispatcher.run_due()
+        bench.ahead += DAY
+    if (await bench.admin.get_saga(saga_id)).awaiting is not None:
+        token = (await bench.admin.get_saga(saga_id)).step_execution_token
+        assert await bench.orchestrator.notify(saga_id, token, NotifyEvent({"said": "e1"}, "e1"))
+    bench.ahead += DAY
+    engine = bench.orchestrator.engine
+    claimed, _ = await engine.take_due(1)
+    for saga in claimed:
+        await engine.hand_over(saga)
+    await bench.settled(saga_id)
+
+
 SCENARIOS = {
     "bought": Scenario(
         steps=bought,
@@ -265,6 +303,16 @@ SCENARIOS = {
         ends=SagaStatus.COMPLETED,
         journal=("do a", "do w None", "do w e1", "do w e2", "do c"),
         events=("e1", "e2"),
+    ),
+    "asked": Scenario(
+        steps=asked,
+        play=publish,
+        ends=SagaStatus.COMPLETED,
+        journal=(
+            *("do a", "do w", "publish m", "publish m"),
+            *("do w", "got e1", "do c", "do c"),
+        ),
+        events=("e1",),
     ),
     "unpaid": Scenario(
         steps=unpaid,

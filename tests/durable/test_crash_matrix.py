@@ -35,6 +35,7 @@ SCENARIO_OF = {
     "compensate.fail": "stuck",
     "renew": "slow",
     **dict.fromkeys(("inbox.store", "inbox.apply"), "told_twice"),
+    **dict.fromkeys(("outbox.claim", "outbox.sent", "outbox.retry", "hand_over"), "asked"),
     **dict.fromkeys(("expire", "admin.compensate"), "unpaid"),
     **dict.fromkeys(("admin.retry", "admin.skip", "admin.abort"), "operated"),
 }

@@ -33,6 +33,10 @@ COMMITS: Final = (
     "await_event",
     "inbox.store",
     "inbox.apply",
+    "outbox.claim",
+    "outbox.sent",
+    "outbox.retry",
+    "hand_over",  # a worker that stops leaves a saga to others
     "admin.retry",
     "admin.skip",
     "admin.compensate",

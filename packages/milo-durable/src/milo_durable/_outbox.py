@@ -15,9 +15,9 @@ from uuid import UUID
 from sqlalchemy import Table, bindparam, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from milo_durable._json import check_json
 from milo_durable.errors import SagaDataError
 from milo_durable.snapshot import SagaSnapshot
-from milo_durable.steps import check_json
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ class OutboxDispatcher:
             return 0
         ends = asyncio.get_running_loop().time() + self._lease.total_seconds()
         now = self._engine.clock()
-        async with self._engine.database.statement() as connection:
+        async with self._engine.database.statement("outbox.claim") as connection:
             claimed = await self._table.claim(connection, now, now + self._lease, limit)
         by_key: dict[str, list[OutgoingMessage]] = {}
         for message in claimed:
@@ -104,7 +104,7 @@ class OutboxDispatcher:
         except Exception as error:  # the publisher's; it is noted in the row
             await self._put_off(message, error)
             return False
-        async with self._engine.database.statement() as connection:
+        async with self._engine.database.statement("outbox.sent") as connection:
             await self._table.sent(connection, message, self._engine.clock())
         return True
 
@@ -118,5 +118,5 @@ class OutboxDispatcher:
         )
         delay = _BACK_OFF.next_delay(message.attempt) or _BACK_OFF.max_delay
         until = self._engine.clock() + delay
-        async with self._engine.database.statement() as connection:
+        async with self._engine.database.statement("outbox.retry") as connection:
             await self._table.failed(connection, message, _work.told(error), until)
