@@ -178,7 +178,7 @@ def tests(session: nox.Session, package: Package) -> None:
 def integration(session: nox.Session) -> None:
     """The wheels of all packages wired together: quickstarts, examples, the command."""
     install(session, PACKAGES, ["test", "examples"])
-    pytest(session, "tests/integration", "examples/site", "README.md")
+    pytest(session, "tests/integration", "examples/site", "README.md", beside=postgres())
 
 
 @nox.session(python=PYTHONS)

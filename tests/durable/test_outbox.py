@@ -27,7 +27,7 @@ async def asking(database, *events, **options):
 
 
 async def rows_of(orchestrator):
-    async with orchestrator.engine.database.statement() as connection:
+    async with orchestrator.engine.database.reading() as connection:
         found = await connection.execute(select(Outbox.__table__).order_by(Outbox.id))
         return found.all()
 
@@ -83,7 +83,7 @@ def test_events_and_waiting_are_one_transaction(database):
         event.listen(orchestrator.engine.database.engine.sync_engine, *BEFORE, refuse)
         with pytest.raises(ConnectionResetError):
             await orchestrator.start("order", {}, "a")
-        async with orchestrator.engine.database.statement() as connection:
+        async with orchestrator.engine.database.reading() as connection:
             saga_id = await orchestrator.engine.table.active_of(connection, "a")
         saga = await orchestrator.get_snapshot(saga_id)
         return saga.status, saga.step_history, await rows_of(orchestrator)

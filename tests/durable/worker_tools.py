@@ -117,7 +117,7 @@ async def abandon(database, name, word="w", aggregation_id="a"):
     await stuck.entered.wait()
     start.cancel()
     await asyncio.wait({start})
-    async with past.engine.database.statement() as connection:
+    async with past.engine.database.reading() as connection:
         return await past.engine.table.active_of(connection, aggregation_id)
 
 
