@@ -86,7 +86,8 @@ class Bench:
         builder = SagaBuilder()
         for step, retry in scenario.steps(journal):
             builder.add_step(step, _event, retry_policy=retry, step_id=step.name)
-        self.orchestrator.register(name, builder.build())
+        definition = builder.build(sequential=not scenario.parallel)
+        self.orchestrator.register(name, definition)
 
     def clock(self):
         return datetime.now(UTC) + self.ahead
@@ -127,6 +128,8 @@ class Scenario:
     journal: tuple[str, ...]
     events: tuple[str, ...] = ()
     lease: timedelta = timedelta(minutes=5)
+    parallel: bool = False
+    """Whether all steps run at the same time."""
 
 
 def any_event():
@@ -182,6 +185,14 @@ def stuck(journal):
 
 def slow(journal):
     return [(Step(journal, "a", takes=0.3), None), (Step(journal, "b"), None)]
+
+
+def beside(journal):
+    return [
+        (Step(journal, "a", takes=0.3), None),
+        (Step(journal, "b", fails=1), AGAIN),
+        (Step(journal, "c"), None),
+    ]
 
 
 async def ingest(bench):
@@ -296,6 +307,14 @@ SCENARIOS = {
         ends=SagaStatus.COMPLETED,
         journal=("do a", "do b"),
         lease=timedelta(milliseconds=300),
+    ),
+    "beside": Scenario(
+        steps=beside,
+        play=settle,
+        ends=SagaStatus.COMPLETED,
+        journal=("do a", "do b", "do c", "do b"),
+        lease=timedelta(milliseconds=300),
+        parallel=True,
     ),
     "told_twice": Scenario(
         steps=told_twice,

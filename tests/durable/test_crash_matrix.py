@@ -34,6 +34,7 @@ SCENARIO_OF = {
     **dict.fromkeys(("fail", "compensate", "compensate.retry"), "refused"),
     "compensate.fail": "stuck",
     "renew": "slow",
+    **dict.fromkeys(("branch", "branch.renew", "branch.claim"), "beside"),
     **dict.fromkeys(("inbox.store", "inbox.apply"), "told_twice"),
     **dict.fromkeys(("outbox.claim", "outbox.sent", "outbox.retry", "hand_over"), "asked"),
     **dict.fromkeys(("expire", "admin.compensate"), "unpaid"),
@@ -46,6 +47,10 @@ OTHERS = [
     ("refused", "compensate.before:3"),  # the last to be undone
     ("refused", "compensate.after:3"),
     ("refused", "claim.after"),  # on the way back
+    ("beside", "branch.before:2"),
+    ("beside", "branch.after:2"),
+    ("beside", "branch.before:4"),  # the last
+    ("beside", "branch.after:4"),
     ("told_twice", "inbox.store.after:2"),
     ("told_twice", "inbox.apply.before:2"),
     ("told_twice", "inbox.apply.after:2"),
@@ -164,10 +169,11 @@ def test_a_saga_survives_the_death_of_its_process(death_of, case):
 
     # All was done in its order; at most what was in flight was done once more.
     done, planned = journal.lines(), list(scenario.journal)
-    assert without_repeats(done) == without_repeats(planned)
+    if not scenario.parallel:
+        assert without_repeats(done) == without_repeats(planned)
     more = Counter(done) - Counter(planned)
     assert Counter(planned) - Counter(done) == Counter()
-    assert more.total() <= 1
+    assert more.total() <= (len(set(planned)) if scenario.parallel else 1)
 
     # What was recorded when it died was not done again.
     for line in recorded(left[0].step_history) if left else ():

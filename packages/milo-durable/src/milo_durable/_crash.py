@@ -27,6 +27,9 @@ COMMITS: Final = (
     "compensate.retry",
     "compensate.fail",
     "renew",
+    "branch",  # what came of a step that may have others beside it
+    "branch.renew",
+    "branch.claim",
     "claim",
     "expire",
     "notify",

@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 
 EXECUTE: Final = "execute"
 COMPENSATE: Final = "compensate"
+ABORTED: Final = "aborted"
+LATE: Final = "the event did not come in time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,8 @@ class Transition:
     """The saga after it, and what is added to its row besides the plain columns.
 
     ``entry`` joins the history, ``output`` becomes that of the step in it, and ``context``
-    replaces the context as a whole. ``outbox`` is stored beside it, to be published.
+    replaces the context as a whole. ``outbox`` is stored beside it, to be published. ``started``
+    are the branches that run from now on, driven by whoever carries the transition out.
     """
 
     after: SagaSnapshot
@@ -78,6 +81,7 @@ class Transition:
     output: tuple[str, Any] | None = None
     context: Mapping[str, Any] | None = None
     outbox: Sequence[Mapping[str, Any]] = ()
+    started: tuple[str, ...] = ()
 
 
 # Forward
@@ -90,20 +94,20 @@ def after_execution(
     step = definition.steps[saga.current_step_index]
     attempt = saga.retry_count + 1
     if isinstance(outcome, Succeeded):
-        entry = _entry(saga, step, EXECUTE, "SUCCESS", given, moment, output=outcome.output)
+        entry = entry_of(saga, step, EXECUTE, "SUCCESS", given, moment, output=outcome.output)
         entry["skipped"] = outcome.skipped
         return _advanced(saga, definition, step, outcome.output, entry, moment)
     if isinstance(outcome, Waits):
-        entry = _entry(saga, step, EXECUTE, "WAITING", given, moment)
-        awaiting = _awaiting(outcome.event.event_types, outcome.event.correlation_id)
+        entry = entry_of(saga, step, EXECUTE, "WAITING", given, moment)
+        awaiting = awaiting_of(outcome.event.event_types, outcome.event.correlation_id)
         after = _moved(saga, SagaStatus.SUSPENDED, moment, deadline=outcome.event.until)
         after = replace(after, awaiting=awaiting)
         return Transition(after, entry, outbox=outcome.event.outbox_events or ())
     status = "TIMEOUT" if outcome.timed_out else "ERROR"
-    entry = _entry(saga, step, EXECUTE, status, given, moment, error=outcome.error)
-    retry_at = _retry_at(step, attempt, outcome, moment)
-    if retry_at is not None:
-        after = _moved(saga, SagaStatus.SUSPENDED, moment, deadline=retry_at)
+    entry = entry_of(saga, step, EXECUTE, status, given, moment, error=outcome.error)
+    again_at = retry_at(step, attempt, outcome, moment)
+    if again_at is not None:
+        after = _moved(saga, SagaStatus.SUSPENDED, moment, deadline=again_at)
         return Transition(replace(after, retry_count=attempt, error=outcome.error), entry)
     failed = replace(saga, error=outcome.error)
     if definition.compensate_on_failure:
@@ -122,8 +126,7 @@ def _advanced(
     moment: Moment,
 ) -> Transition:
     """On to the next step, or the end."""
-    outputs = {**saga.outputs, step.step_id: output}
-    saga = replace(saga, context={**saga.context, "outputs": outputs}, retry_count=0, error=None)
+    saga = replace(with_output(saga, step.step_id, output), retry_count=0, error=None)
     following = saga.current_step_index + 1
     if following == len(definition.steps):
         after = _moved(saga, SagaStatus.COMPLETED, moment)
@@ -158,17 +161,17 @@ def after_compensation(
     output = saga.outputs.get(step.step_id)
     attempt = saga.retry_count + 1
     if not isinstance(outcome, Failed):
-        entry = _entry(saga, step, COMPENSATE, "SUCCESS", given, moment, output=output)
+        entry = entry_of(saga, step, COMPENSATE, "SUCCESS", given, moment, output=output)
         return Transition(_undoing_before(saga, definition, saga.current_step_index, moment), entry)
     status = "TIMEOUT" if outcome.timed_out else "ERROR"
-    entry = _entry(
+    entry = entry_of(
         saga, step, COMPENSATE, status, given, moment, output=output, error=outcome.error
     )
-    retry_at = _retry_at(step, attempt, outcome, moment)
-    if retry_at is None:
+    again_at = retry_at(step, attempt, outcome, moment)
+    if again_at is None:
         return Transition(_moved(saga, SagaStatus.FAILED, moment), entry)
     waiting = SagaStatus.COMPENSATING_SUSPENDED
-    after = _moved(saga, waiting, moment, deadline=retry_at)
+    after = _moved(saga, waiting, moment, deadline=again_at)
     return Transition(replace(after, retry_count=attempt), entry)
 
 
@@ -253,7 +256,9 @@ def after_event(
         "correlation_id": event.correlation_id,
     }
     payload = dict(event.payload)
-    events = [*saga.context.get("events", ()), {**meta, "payload": payload}]
+    step_id = definition.steps[saga.current_step_index].step_id
+    taken = {**meta, "payload": payload, "step_id": step_id}
+    events = [*saga.context.get("events", ()), taken]
     context = {
         **saga.context,
         "events": events,
@@ -280,27 +285,32 @@ def expecting(
 ) -> Transition:
     """It waits for this event, in place of what it waited for."""
     after = _moved(saga, SagaStatus.SUSPENDED, moment, deadline=until)
-    return Transition(replace(after, awaiting=_awaiting(event_types, correlation_id)))
+    return Transition(replace(after, awaiting=awaiting_of(event_types, correlation_id)))
 
 
 def after_expiry(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Transition:
     """The event did not come in time."""
     step = definition.steps[saga.current_step_index]
-    error = "the event did not come in time"
-    entry = _entry(saga, step, EXECUTE, "TIMEOUT", None, moment, error=error)
+    entry = entry_of(saga, step, EXECUTE, "TIMEOUT", None, moment, error=LATE)
     after = _moved(saga, SagaStatus.TIMEOUT, moment)
-    return Transition(replace(after, error=error), entry)
+    return Transition(replace(after, error=LATE), entry)
 
 
 def aborted(saga: SagaSnapshot, moment: Moment) -> Transition:
     """It ends here; nothing is undone."""
-    return Transition(_moved(replace(saga, error="aborted"), SagaStatus.FAILED, moment))
+    return Transition(_moved(replace(saga, error=ABORTED), SagaStatus.FAILED, moment))
 
 
 # Parts of them
 
 
-def _retry_at(
+def with_output(saga: SagaSnapshot, step_id: str, output: Any) -> SagaSnapshot:
+    """The saga, a step of which has completed."""
+    outputs = {**saga.outputs, step_id: output}
+    return replace(saga, context={**saga.context, "outputs": outputs})
+
+
+def retry_at(
     step: StepDefinition, attempt: int, outcome: Failed, moment: Moment
 ) -> datetime | None:
     """When the step is tried again; ``None`` if it is not."""
@@ -324,15 +334,16 @@ def _moved(
         deadline_at=deadline,
         awaiting=None,
         updated_at=moment.now,
+        branches={},
     )
 
 
-def _awaiting(event_types: Any, correlation_id: str | None) -> dict[str, Any]:
+def awaiting_of(event_types: Any, correlation_id: str | None) -> dict[str, Any]:
     types = None if event_types is None else list(event_types)
     return {"event_types": types, "correlation_id": correlation_id}
 
 
-def _entry(
+def entry_of(
     saga: SagaSnapshot,
     step: StepDefinition,
     phase: str,

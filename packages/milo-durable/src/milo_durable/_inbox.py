@@ -14,12 +14,13 @@ from uuid import UUID
 from sqlalchemy import Table, bindparam, insert, null, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from milo_durable._decisions import after_event, judge_event, judge_kind
+from milo_durable._branches import accept
+from milo_durable._decisions import judge_kind
 from milo_durable.definition import check_text
 from milo_durable.engine import SagaEngine, read_id
 from milo_durable.errors import InvalidEventError
 from milo_durable.events import NotifyEvent, NotifyResult
-from milo_durable.snapshot import SagaSnapshot
+from milo_durable.snapshot import Branch, SagaSnapshot
 from milo_durable.status import SagaStatus
 
 _log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class Inbox:
             select(
                 *(table.c.id, table.c.event_id, table.c.event),
                 *(sagas.c.id.label("saga"), sagas.c.saga_name, sagas.c.definition_version),
-                *(sagas.c.awaiting, sagas.c.deadline_at),
+                *(sagas.c.awaiting, sagas.c.deadline_at, sagas.c.branches),
             )
             .join(
                 sagas,
@@ -52,7 +53,7 @@ class Inbox:
             .where(
                 table.c.id > bindparam("b_after"),
                 table.c.applied_at.is_(None),
-                sagas.c.status == SagaStatus.SUSPENDED,
+                sagas.c.status.in_([str(SagaStatus.SUSPENDED), str(SagaStatus.RUNNING)]),
                 sagas.c.awaiting.is_not(null()),
             )
             .order_by(table.c.id)
@@ -131,8 +132,15 @@ class Inbox:
         """Whether it is worth a transaction to find out if the saga takes the event."""
         engine = self._engine
         is_known = (row.saga_name, row.definition_version) in engine.definitions.known()
-        result = judge_kind(row.awaiting, row.deadline_at, _event_of(row), engine.clock())
-        return is_known and bool(result)
+        now, event = engine.clock(), _event_of(row)
+        if row.branches is None:
+            return is_known and bool(judge_kind(row.awaiting, row.deadline_at, event, now))
+        branches = [Branch.from_json(each) for each in row.branches.values()]
+        return is_known and any(
+            judge_kind(each.awaiting, each.deadline_at, event, now)
+            for each in branches
+            if each.awaiting is not None
+        )
 
     async def _deliver_safely(self, row: Any) -> SagaSnapshot | None:
         try:
@@ -151,17 +159,17 @@ class Inbox:
             if marked.rowcount != 1 or saga is None:
                 await connection.rollback()
                 return None
-            result = judge_event(saga, None, event, moment.now)
+            result, transition = accept(saga, engine.definitions.of, None, event, moment)
             if result is NotifyResult.DUPLICATE_EVENT:
                 return None  # it was accepted by another way; here it is done with
-            if not result:
+            if transition is None:
                 await connection.rollback()  # it keeps waiting
                 return None
-            transition = after_event(saga, engine.definitions.of(saga), event, moment)
             if not await engine.table.move(connection, saga, transition):
                 await connection.rollback()
                 return None
-        return transition.after
+        (woken,) = engine.following(saga, transition)
+        return woken
 
 
 def _event_of(row: Any) -> NotifyEvent:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     insert,
     literal,
     null,
+    or_,
     select,
     tuple_,
     update,
@@ -30,7 +31,7 @@ from sqlalchemy.types import String
 from milo_durable._decisions import Transition
 from milo_durable._sql import fresh_token, json_append, json_put, wake
 from milo_durable.models import JSON_VALUE
-from milo_durable.snapshot import SagaSnapshot
+from milo_durable.snapshot import Branch, SagaSnapshot
 from milo_durable.status import ACTIVE, SagaStatus
 
 _PLAIN = (
@@ -52,6 +53,7 @@ class SagaTable:
         self._by_id = select(*self._columns).where(table.c.id == bindparam("b_id"))
         self._by_id_locked = self._by_id.with_for_update()
         self._updates: dict[tuple[bool, ...], Any] = {}
+        self._branch_updates: dict[tuple[bool, bool, bool], Any] = {}
         self._renew = (
             update(table)
             .where(*self._guard())
@@ -59,11 +61,13 @@ class SagaTable:
         )
         self._hand_over = self._renew.returning(self.wakes())
         self._claim = self._claiming()
-        self._expired = (
+        in_branches = table.c.branches.is_not(null())
+        waits = (table.c.status == SagaStatus.SUSPENDED) & table.c.awaiting.is_not(null())
+        in_flight = table.c.status.in_([str(SagaStatus.RUNNING), str(SagaStatus.SUSPENDED)])
+        self._late = (
             select(*self._columns)
             .where(
-                table.c.status == SagaStatus.SUSPENDED,
-                table.c.awaiting.is_not(null()),
+                or_(waits, in_branches & in_flight),
                 table.c.deadline_at <= bindparam("b_now"),
                 self._is_known(),
             )
@@ -88,6 +92,7 @@ class SagaTable:
         """Insert a new saga."""
         row = {name: getattr(saga, name) for name in _COLUMNS}
         row |= {"status": str(saga.status), "step_history": list(saga.step_history)}
+        row["branches"] = _branches_to_json(saga)
         await connection.execute(self._insert, row)
 
     async def get(
@@ -107,7 +112,10 @@ class SagaTable:
     async def move(
         self, connection: AsyncConnection, before: SagaSnapshot, transition: Transition
     ) -> bool:
-        """Carry ``transition`` out; ``False`` if somebody else has moved the saga since."""
+        """Carry ``transition`` out; ``False`` if somebody else has moved the saga since.
+
+        The guard is the token, or for a saga with branches these, each with its token.
+        """
         after = transition.after
         params: dict[str, Any] = {f"b_{name}": getattr(after, name) for name in _PLAIN}
         params |= {"b_id": before.id, "b_token": before.step_execution_token}
@@ -118,7 +126,15 @@ class SagaTable:
             params["b_step_id"], params["b_output"] = transition.output
         if transition.context is not None:
             params["b_context"] = transition.context
-        done = await connection.execute(self._update_for(transition), params)
+        if before.branches:
+            params["b_before"] = _branches_to_json(before)
+            params["b_branches"] = _branches_to_json(after)
+            statement = self._branch_update_for(transition)
+        elif after.branches:
+            raise AssertionError("a saga without branches gets none")
+        else:
+            statement = self._update_for(transition)
+        done = await connection.execute(statement, params)
         return (len(done.all()) if done.returns_rows else done.rowcount) == 1
 
     async def renew(
@@ -159,16 +175,17 @@ class SagaTable:
         rows = await connection.execute(self._claim, params)
         return [_snapshot(row) for row in rows]
 
-    async def expired_waits(
+    async def late(
         self,
         connection: AsyncConnection,
         known: Sequence[tuple[str, int]],
         now: datetime,
         limit: int,
     ) -> list[SagaSnapshot]:
-        """Sagas whose event did not come in time."""
+        """Sagas that are due, and which no claim takes: whose event did not come in time, or
+        that have branches."""
         params = {"b_now": now, "b_known": list(known), "b_limit": limit}
-        return [_snapshot(row) for row in await connection.execute(self._expired, params)]
+        return [_snapshot(row) for row in await connection.execute(self._late, params)]
 
     async def next_deadline(
         self,
@@ -190,10 +207,14 @@ class SagaTable:
 
     def _guard(self) -> tuple[Any, ...]:
         table = self.table
-        return (
-            table.c.id == bindparam("b_id"),
-            table.c.step_execution_token == bindparam("b_token"),
-        )
+        return self._has_id(), table.c.step_execution_token == bindparam("b_token")
+
+    def _has_id(self) -> Any:
+        return self.table.c.id == bindparam("b_id")
+
+    def _has_branches(self) -> Any:
+        column = self.table.c.branches
+        return column == bindparam("b_before", type_=column.type)
 
     def _is_known(self) -> Any:
         table = self.table
@@ -217,7 +238,32 @@ class SagaTable:
             self._updates[key] = statement
         return statement
 
-    def _update_with(self, entry: bool, output: bool, context: bool) -> Update:
+    def _branch_update_for(self, transition: Transition) -> Any:
+        """As ``_update_for``, of a saga with branches; one of them may always wait."""
+        key = (
+            transition.entry is not None,
+            transition.output is not None,
+            transition.context is not None,
+        )
+        statement = self._branch_updates.get(key)
+        if statement is None:
+            table = self.table
+            statement = (
+                self._update_with(*key, guard=(self._has_id(), self._has_branches()))
+                .values(branches=bindparam("b_branches", type_=table.c.branches.type))
+                .returning(self.wakes())
+            )
+            self._branch_updates[key] = statement
+        return statement
+
+    def _update_with(
+        self,
+        entry: bool,
+        output: bool,
+        context: bool,
+        *,
+        guard: tuple[Any, ...] | None = None,
+    ) -> Update:
         table = self.table
         values: dict[str, Any] = {name: bindparam(f"b_{name}") for name in _PLAIN}
         if entry:
@@ -232,7 +278,7 @@ class SagaTable:
                 bindparam("b_step_id", type_=String()),
                 bindparam("b_output", type_=JSON_VALUE),
             )
-        return update(table).where(*self._guard()).values(values)
+        return update(table).where(*(guard or self._guard())).values(values)
 
     def _claiming(self) -> Any:
         table = self.table
@@ -244,6 +290,7 @@ class SagaTable:
             .where(
                 table.c.deadline_at <= bindparam("b_now"),
                 status.in_([str(each) for each in others]) | waits_for_an_attempt,
+                table.c.branches.is_(null()),
                 self._is_known(),
             )
             .order_by(table.c.deadline_at)
@@ -281,4 +328,10 @@ def _snapshot(row: Any) -> SagaSnapshot:
     given = dict(row._mapping)
     given["status"] = SagaStatus(given["status"])
     given["step_history"] = tuple(given["step_history"])
+    branches = given["branches"] or {}
+    given["branches"] = {name: Branch.from_json(each) for name, each in branches.items()}
     return SagaSnapshot(**given)
+
+
+def _branches_to_json(saga: SagaSnapshot) -> dict[str, Any] | None:
+    return {name: branch.to_json() for name, branch in saga.branches.items()} or None

@@ -66,20 +66,26 @@ async def compensate(
 
 
 def _input(saga: SagaSnapshot, definition: SagaDefinition, step: StepDefinition) -> Any:
-    if step.depends_on:
-        needed = [definition.steps[index] for index in step.depends_on]
-        return step.input_map(
-            *[each.types.output_from_json(saga.outputs[each.step_id]) for each in needed]
-        )
-    return step.input_map(
-        InputContext(
-            saga_id=saga.id,
-            aggregation_id=saga.aggregation_id,
-            initial_data=saga.context.get("initial_data", {}),
-            latest_event=saga.context.get("latest_event"),
-            latest_event_meta=saga.context.get("latest_event_meta"),
-            events=tuple(saga.context.get("events", ())),
-        )
+    if not step.depends_on:
+        return step.input_map(_context(saga, step))
+    needed = [definition.steps[index] for index in step.depends_on]
+    outputs = [each.types.output_from_json(saga.outputs[each.step_id]) for each in needed]
+    if step.wants_context:
+        return step.input_map(*outputs, ctx=_context(saga, step))
+    return step.input_map(*outputs)
+
+
+def _context(saga: SagaSnapshot, step: StepDefinition) -> InputContext:
+    events = tuple(saga.context.get("events", ()))
+    own = [each["payload"] for each in events if each.get("step_id") == step.step_id]
+    return InputContext(
+        saga_id=saga.id,
+        aggregation_id=saga.aggregation_id,
+        initial_data=saga.context.get("initial_data", {}),
+        latest_event=saga.context.get("latest_event"),
+        latest_event_meta=saga.context.get("latest_event_meta"),
+        events=events,
+        event=own[-1] if own else None,
     )
 
 

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
+from milo_durable._branches import (
+    aborted_branches,
+    after_branch,
+    chosen_step,
+    run_again,
+    run_all_again,
+)
 from milo_durable._decisions import (
+    ABORTED,
     Moment,
     Succeeded,
     Transition,
@@ -22,9 +30,11 @@ from milo_durable.engine import SagaEngine, read_id
 from milo_durable.errors import SagaStateError
 from milo_durable.models import SagaStateMixin
 from milo_durable.snapshot import SagaSnapshot
-from milo_durable.status import TERMINAL, WORKING, SagaStatus
+from milo_durable.status import TERMINAL, SagaStatus
 
 Model = TypeVar("Model", bound=SagaStateMixin)
+RETRY: Final = "try its step again"
+SKIP: Final = "skip its step"
 Decide = Callable[[SagaSnapshot, SagaDefinition, Moment], Transition]
 
 
@@ -41,17 +51,28 @@ class SagaAdmin(Generic[Model]):
         """The saga as it stands; nothing is locked."""
         return await self._engine.get(read_id(saga_id))
 
-    async def retry_step(self, saga_id: UUID) -> SagaSnapshot:
+    async def retry_step(self, saga_id: UUID, step_id: str | None = None) -> SagaSnapshot:
         """Run the current step again, now: of a suspended saga, or one in TIMEOUT or FAILED.
+
+        Where several steps are in flight, ``step_id`` says which; of a FAILED saga all run
+        that can.
 
         Raises:
             SagaStateError: it is in another status, or has been undone in part.
             ActiveSagaAlreadyExistsError: another saga of its aggregation is active.
         """
-        return await self._change_and_drive("admin.retry", saga_id, _retry)
 
-    async def skip_step(self, saga_id: UUID, mock_output: Any) -> SagaSnapshot:
+        def retry(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Transition:
+            return _retry(saga, definition, step_id, moment)
+
+        return await self._change_and_drive("admin.retry", saga_id, retry)
+
+    async def skip_step(
+        self, saga_id: UUID, mock_output: Any, step_id: str | None = None
+    ) -> SagaSnapshot:
         """Go on as if the current step of a suspended saga had returned ``mock_output``.
+
+        Where several steps are in flight, ``step_id`` says which.
 
         Raises:
             SagaStateError: it is not suspended.
@@ -59,11 +80,13 @@ class SagaAdmin(Generic[Model]):
         """
 
         def skip(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Transition:
-            _refuse_unless(saga, (SagaStatus.SUSPENDED,), "skip its step")
-            step = definition.steps[saga.current_step_index]
-            output = step.types.output_to_json(mock_output)
-            given = input_of_last_attempt(saga, step.step_id)  # what it is undone with
-            return after_execution(saga, definition, Succeeded(output, True), given, moment)
+            chosen = chosen_step(saga, definition, step_id, (SagaStatus.SUSPENDED,), SKIP)
+            step = definition.steps[definition.index_of(chosen)]
+            output = Succeeded(step.types.output_to_json(mock_output), skipped=True)
+            given = input_of_last_attempt(saga, chosen)  # what it is undone with
+            if saga.branches:
+                return after_branch(saga, definition, chosen, output, given, moment)
+            return after_execution(saga, definition, output, given, moment)
 
         return await self._change_and_drive("admin.skip", saga_id, skip)
 
@@ -90,16 +113,26 @@ class SagaAdmin(Generic[Model]):
         def decided(saga: SagaSnapshot) -> Transition:
             return decide(saga, engine.definitions.of(saga), engine.moment())
 
-        saga = await engine.change(commit, read_id(saga_id), decided)
-        return await engine.drive(saga) if saga.status in WORKING else saga
+        saga, following = await engine.change(commit, read_id(saga_id), decided)
+        if not following:
+            return saga
+        await engine.drive(following)
+        return await engine.get(saga.id)
 
 
-def _retry(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Transition:
-    allowed = (SagaStatus.SUSPENDED, SagaStatus.TIMEOUT, SagaStatus.FAILED)
-    _refuse_unless(saga, allowed, "try its step again")
+def _retry(
+    saga: SagaSnapshot, definition: SagaDefinition, step_id: str | None, moment: Moment
+) -> Transition:
+    if saga.branches and saga.status == SagaStatus.FAILED:
+        return run_all_again(saga, definition, moment)
+    waiting = (SagaStatus.SUSPENDED, SagaStatus.TIMEOUT)
+    if saga.branches:
+        chosen = chosen_step(saga, definition, step_id, waiting, RETRY)
+        return run_again(saga, definition, chosen, moment)
+    chosen_step(saga, definition, step_id, (*waiting, SagaStatus.FAILED), RETRY)
     if is_undoing(saga, definition):
         hint = "it was being undone; start another, or go on with compensate_step"
-        raise SagaStateError(saga.id, saga.status, "try its step again", hint)
+        raise SagaStateError(saga.id, saga.status, RETRY, hint)
     return again(saga, definition, moment)
 
 
@@ -119,6 +152,8 @@ def _compensate(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) 
 def _abort(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Transition:
     if saga.status in TERMINAL:
         raise SagaStateError(saga.id, saga.status, "be aborted", "it has ended")
+    if saga.branches:
+        return aborted_branches(saga, definition, ABORTED, moment)
     return aborted(saga, moment)
 
 

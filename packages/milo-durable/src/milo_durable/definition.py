@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ class InputContext:
 
     ``latest_event`` is the payload of the event accepted last, ``None`` before any, and
     ``latest_event_meta`` its id, type and correlation id; ``events`` holds all of them.
+    ``event`` is the payload of the latest event that this very step has accepted: ``None``
+    says that it has not waited yet.
     """
 
     saga_id: UUID
@@ -33,6 +36,7 @@ class InputContext:
     latest_event: Mapping[str, Any] | None = None
     latest_event_meta: Mapping[str, Any] | None = None
     events: tuple[Mapping[str, Any], ...] = ()
+    event: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class StepDefinition:
     retry_policy: RetryPolicy
     types: StepTypes
     undoes: bool
+    wants_context: bool = False
 
     @property
     def name(self) -> str:
@@ -69,6 +74,16 @@ class SagaDefinition:
     steps: tuple[StepDefinition, ...]
     version: int = 1
     compensate_on_failure: bool = True
+    is_chain: bool = True
+    """Whether there is never more than one step in flight."""
+
+    def index_of(self, step_id: str) -> int:
+        """Where a step stands. Raises: SagaDefinitionError: there is none of this id."""
+        for index, step in enumerate(self.steps):
+            if step.step_id == step_id:
+                return index
+        known = ", ".join(step.step_id for step in self.steps)
+        raise SagaDefinitionError(f"the saga has no step {step_id!r:.200}; its steps are {known}")
 
 
 class SagaBuilder:
@@ -103,7 +118,9 @@ class SagaBuilder:
         """Add a step and return what others name it by.
 
         ``input_map`` makes the step's input: of the ``InputContext`` for a root step, of the
-        output of what it depends on otherwise, one argument for each, in order. An execution
+        output of what it depends on otherwise, one argument for each, in order; it is given
+        the context as well if it takes a keyword ``ctx``, as ``lambda out, *, ctx: ...`` does.
+        A step runs as soon as what it depends on has completed, beside others. An execution
         that takes longer than ``timeout`` has failed. ``step_id`` stands in the history,
         ``step_{i}`` by default.
 
@@ -127,13 +144,19 @@ class SagaBuilder:
             retry_policy=policy,
             types=StepTypes(step),
             undoes=can_be_undone(step),
+            wants_context=_wants_context(input_map),
         )
         self._steps.append(definition)
         self._refs.append(StepRef(name, index))
         return self._refs[-1]
 
-    def build(self, *, version: int = 1, compensate_on_failure: bool = True) -> SagaDefinition:
+    def build(
+        self, *, version: int = 1, compensate_on_failure: bool = True, sequential: bool = False
+    ) -> SagaDefinition:
         """A definition of the steps so far; later ones do not change it.
+
+        Steps that do not depend on each other run at the same time, unless it is
+        ``sequential``: then they run one by one, in the order in which they were added.
 
         ``version`` tells it from others of the same name: a saga goes on with the one that it
         started with. Without ``compensate_on_failure`` a saga whose step has failed for good
@@ -145,7 +168,10 @@ class SagaBuilder:
         if not self._steps:
             raise SagaDefinitionError("a saga has at least one step; call add_step first")
         _check_version(version)
-        return SagaDefinition(tuple(self._steps), version, compensate_on_failure)
+        steps = tuple(self._steps)
+        return SagaDefinition(
+            steps, version, compensate_on_failure, is_chain=sequential or _is_chain(steps)
+        )
 
     def _refuse_bad(self, name: object, step: object, input_map: object, timeout: object) -> None:
         if not isinstance(step, BaseStep):
@@ -182,6 +208,18 @@ def _refs(name: str, given: object) -> tuple[object, ...]:
             f"{name}: depends_on takes what add_step returned, not {given!r:.200}"
         )
     return tuple(given)
+
+
+def _is_chain(steps: tuple[StepDefinition, ...]) -> bool:
+    return all(index - 1 in step.depends_on for index, step in enumerate(steps) if index)
+
+
+def _wants_context(input_map: Callable[..., Any]) -> bool:
+    try:
+        parameter = inspect.signature(input_map).parameters.get("ctx")
+    except (TypeError, ValueError):  # written in C, and says nothing of what it takes
+        return False
+    return parameter is not None and parameter.kind is inspect.Parameter.KEYWORD_ONLY
 
 
 def _check_version(given: object) -> None:

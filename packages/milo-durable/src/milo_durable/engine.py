@@ -11,13 +11,22 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from milo_durable import _crash, _work
+from milo_durable._branches import (
+    after_branch,
+    begun,
+    due,
+    focused,
+    is_held,
+    put_off,
+    step_in_view,
+)
 from milo_durable._database import Database
 from milo_durable._decisions import (
     Failed,
@@ -45,6 +54,8 @@ from milo_durable.status import WORKING, SagaStatus
 _log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
+Views: TypeAlias = tuple[SagaSnapshot, ...]
+"""Sagas as they are to be driven; of one with branches, one view for each."""
 
 LEASE = timedelta(minutes=5)
 """How long a worker has a saga before others may take it, unless it puts that off."""
@@ -144,22 +155,27 @@ class SagaEngine:
             raise SagaNotFoundError(saga_id)
         return saga
 
-    async def begin(self, saga: SagaSnapshot) -> None:
-        """Insert a new saga.
+    async def begin(self, saga: SagaSnapshot) -> Views:
+        """Insert a new saga; what there is to drive.
 
         Raises:
             ActiveSagaAlreadyExistsError: another of its aggregation id is active.
         """
+        definition = self.definitions.of(saga)
+        transition = Transition(saga)
+        if not definition.is_chain:
+            transition = begun(saga, definition, self.moment())
         try:
             async with self.database.statement("start") as connection:
-                await self.table.add(connection, saga)
+                await self.table.add(connection, transition.after)
         except IntegrityError as cause:
             raise ActiveSagaAlreadyExistsError(saga.aggregation_id) from cause
+        return self.following(saga, transition)
 
     async def change(
         self, commit: str, saga_id: UUID, decide: Callable[[SagaSnapshot], Transition | None]
-    ) -> SagaSnapshot:
-        """Change a saga from outside as ``decide`` says, and return it as it is then.
+    ) -> tuple[SagaSnapshot, Views]:
+        """Change a saga as ``decide`` says: as it is then, and what there is to drive of it.
 
         On PostgreSQL the row is locked from the reading to the commit. Elsewhere, if somebody
         has moved the saga in between, ``decide`` is asked again.
@@ -173,36 +189,67 @@ class SagaEngine:
                 saga = await self.found(connection, saga_id, lock=True)
                 transition = decide(saga)
                 if transition is None:
-                    return saga
+                    return saga, ()
                 try:
-                    moved = await self.table.move(connection, saga, transition)
+                    moved = await self._move(connection, saga, transition)
                 except IntegrityError as cause:
                     raise ActiveSagaAlreadyExistsError(saga.aggregation_id) from cause
             if moved:
-                return _moved(saga, transition)
+                return _moved(saga, transition), self.following(saga, transition)
+
+    def following(self, saga: SagaSnapshot, transition: Transition) -> Views:
+        """What there is to drive once ``transition`` has been carried out."""
+        after = _moved(saga, transition)
+        if transition.started:
+            definition = self.definitions.of(saga)
+            return tuple(focused(after, definition, step_id) for step_id in transition.started)
+        return (after,) if after.status in WORKING and not after.branches else ()
 
     # Driving
 
-    async def drive(self, saga: SagaSnapshot) -> SagaSnapshot:
-        """Go on with ``saga``, whose token the caller holds, until it ends or waits."""
-        while saga.status in WORKING:
-            after = await self.advance(saga)
-            if after is None:
-                return saga
-            saga = after
-        return saga
+    async def drive(self, views: Views) -> None:
+        """Go on with sagas, or branches, whose tokens the caller holds, until they end or wait.
 
-    async def advance(self, saga: SagaSnapshot) -> SagaSnapshot | None:
-        """Do one step and commit what follows; ``None`` if the saga is somebody else's by now."""
+        Several are driven at the same time. Of their errors, the database's mostly, the first
+        is raised when all have come to an end; the lease has others try again.
+        """
+        while len(views) == 1:
+            views = await self.advance(*views)
+        driven = [self.drive((view,)) for view in views]
+        for ended in await asyncio.gather(*driven, return_exceptions=True):
+            if isinstance(ended, BaseException):
+                raise ended
+
+    async def advance(self, view: SagaSnapshot) -> Views:
+        """Do one step and commit what follows; what there is to drive then.
+
+        That is nothing if the saga ends or waits, or is somebody else's by now.
+        """
         try:
-            transition = await self._next(saga)
+            if view.branches:
+                return await self._advance_branch(view)
+            transition = await self._next(view)
         except _work.LeaseLost:
-            _log_lost(saga)
-            return None
-        if not await self._commit(saga, transition):
-            _log_lost(saga)
-            return None
-        return _moved(saga, transition)
+            _log_lost(view)
+            return ()
+        if not await self._commit(view, transition):
+            _log_lost(view)
+            return ()
+        return self.following(view, transition)
+
+    async def _advance_branch(self, view: SagaSnapshot) -> Views:
+        """As ``advance``, where other branches may move the saga at the same time."""
+        definition = self.definitions.of(view)
+        step_id = step_in_view(view, definition)
+        outcome, given = await self._execute(view, definition)
+
+        def decide(saga: SagaSnapshot) -> Transition:
+            if not is_held(saga, step_id, view.step_execution_token):
+                raise _work.LeaseLost
+            return after_branch(saga, definition, step_id, outcome, given, self.moment())
+
+        _, following = await self.change("branch", view.id, decide)
+        return following
 
     async def _commit(self, saga: SagaSnapshot, transition: Transition) -> bool:
         """Carry ``transition`` out; in one statement, unless there is something to be published."""
@@ -211,16 +258,40 @@ class SagaEngine:
             async with self.database.statement(commit) as connection:
                 return await self.table.move(connection, saga, transition)
         async with self.database.transaction(commit) as connection:
-            moved = await self.table.move(connection, saga, transition)
-            if moved:
-                now = transition.after.updated_at
-                await self.outbox.add(connection, saga, transition.outbox, now)
+            return await self._move(connection, saga, transition)
+
+    async def _move(
+        self, connection: AsyncConnection, saga: SagaSnapshot, transition: Transition
+    ) -> bool:
+        moved = await self.table.move(connection, saga, transition)
+        if moved and self.outbox is not None and transition.outbox:
+            now = transition.after.updated_at
+            await self.outbox.add(connection, saga, transition.outbox, now)
         return moved
 
-    async def hand_over(self, saga: SagaSnapshot) -> None:
-        """Leave a saga whose token the caller holds to other workers, now."""
+    async def hand_over(self, view: SagaSnapshot) -> None:
+        """Leave a saga, or branch, whose token the caller holds to other workers, now."""
+        if view.branches:
+            await self._put_off("hand_over", view, self.clock())
+            return
         async with self.database.statement("hand_over") as connection:
-            await self.table.hand_over(connection, saga, self.clock())
+            await self.table.hand_over(connection, view, self.clock())
+
+    async def _put_off(self, commit: str, view: SagaSnapshot, deadline: datetime) -> bool:
+        """Move the deadline of a branch; ``False`` if it is somebody else's by now."""
+        definition = self.definitions.of(view)
+        step_id = step_in_view(view, definition)
+        is_ours = True
+
+        def decide(saga: SagaSnapshot) -> Transition | None:
+            nonlocal is_ours
+            is_ours = is_held(saga, step_id, view.step_execution_token)
+            if not is_ours:
+                return None
+            return put_off(saga, definition, step_id, deadline, self.moment())
+
+        await self.change(commit, view.id, decide)
+        return is_ours
 
     async def drive_all(self, sagas: Iterable[SagaSnapshot]) -> None:
         """Drive several at the same time; one that cannot be driven is logged, and it alone."""
@@ -228,20 +299,25 @@ class SagaEngine:
 
     async def _drive_safely(self, saga: SagaSnapshot) -> None:
         try:
-            await self.drive(saga)
+            await self.drive((saga,))
         except Exception:  # the database's; its deadline has others try again
             _log.exception("saga %s could not be driven; it is taken up again later", saga.id)
 
     async def _next(self, saga: SagaSnapshot) -> Transition:
         """Do the current step, or undo it, and decide what follows."""
         definition = self.definitions.of(saga)
-        renew = self._renewal(saga)
         if saga.status == SagaStatus.RUNNING:
-            outcome, given = await _work.execute(saga, definition, self.lease, renew)
-            outcome = self._publishable(outcome)
+            outcome, given = await self._execute(saga, definition)
             return after_execution(saga, definition, outcome, given, self.moment())
+        renew = self._renewal(saga)
         outcome, given = await _work.compensate(saga, definition, self.lease, renew)
         return after_compensation(saga, definition, outcome, given, self.moment())
+
+    async def _execute(self, saga: SagaSnapshot, definition: SagaDefinition) -> tuple[Outcome, Any]:
+        """The outcome of the current step, and the input it had."""
+        renew = self._renewal(saga)
+        outcome, given = await _work.execute(saga, definition, self.lease, renew)
+        return self._publishable(outcome), given
 
     def _publishable(self, outcome: Outcome) -> Outcome:
         """``outcome``, or that it failed if it has events which the outbox cannot take."""
@@ -262,8 +338,10 @@ class SagaEngine:
     def _renewal(self, saga: SagaSnapshot) -> _work.Renew:
         async def renew() -> bool:
             now = self.clock()
+            deadline = now + self.lease + GRACE
+            if saga.branches:
+                return await self._put_off("branch.renew", saga, deadline)
             async with self.database.statement("renew") as connection:
-                deadline = now + self.lease + GRACE
                 return await self.table.renew(connection, saga, deadline, now)
 
         return renew
@@ -272,24 +350,30 @@ class SagaEngine:
 
     async def run_due(self, limit: int) -> int:
         """Take up to ``limit`` sagas whose deadline has passed and drive them; how many."""
-        claimed, ended = await self.take_due(limit)
-        await self.drive_all(claimed)
-        return len(claimed) + ended
+        views, count = await self.take_due(limit)
+        await self.drive_all(views)
+        return count
 
     async def take_due(self, limit: int) -> tuple[list[SagaSnapshot], int]:
-        """Up to ``limit`` sagas whose deadline has passed: those to drive, and how many ended."""
+        """What is to be driven of up to ``limit`` sagas whose deadline has passed; how many."""
         now, known = self.clock(), self.definitions.known()
         if not known or limit < 1:
             return [], 0
         async with self.database.statement("claim") as connection:
             deadline = now + self.lease + GRACE
-            claimed = await self.table.claim(connection, known, now, deadline, limit)
-            rest = limit - len(claimed)
-            expired = []
-            if rest:
-                expired = await self.table.expired_waits(connection, known, now, rest)
-        ended = [await self._expire(saga) for saga in expired]
-        return claimed, sum(ended)
+            views = await self.table.claim(connection, known, now, deadline, limit)
+            rest = limit - len(views)
+            late = await self.table.late(connection, known, now, rest) if rest else []
+        count = len(views)
+        for saga in late:
+            try:
+                is_taken, following = await self._take_late(saga)
+            except Exception:  # the database's, or of a saga that is broken; others go on
+                _log.exception("saga %s could not be taken; that is tried again later", saga.id)
+                continue
+            count += is_taken
+            views.extend(following)
+        return views, count
 
     async def next_deadline(self, after: datetime, until: datetime) -> datetime | None:
         """The first moment ``after`` one and up to another at which a saga is due."""
@@ -299,18 +383,32 @@ class SagaEngine:
         async with self.database.reading() as connection:
             return await self.table.next_deadline(connection, known, after, until)
 
-    async def _expire(self, saga: SagaSnapshot) -> bool:
-        try:
-            transition = after_expiry(saga, self.definitions.of(saga), self.moment())
+    async def _take_late(self, saga: SagaSnapshot) -> tuple[bool, Views]:
+        """End a wait that has come to nothing, or take the branches that are due."""
+        definition = self.definitions.of(saga)
+        if not saga.branches:
+            transition = after_expiry(saga, definition, self.moment())
             async with self.database.statement("expire") as connection:
-                return await self.table.move(connection, saga, transition)
-        except Exception:  # the database's, or of a saga that is broken; others go on
-            _log.exception("saga %s could not be ended; that is tried again later", saga.id)
-            return False
+                return await self.table.move(connection, saga, transition), ()
+        views: Views = ()
+        changes = 0
+        goes_on = True
+
+        def decide(found: SagaSnapshot) -> Transition | None:
+            nonlocal goes_on
+            transition = due(found, definition, self.moment())
+            goes_on = transition is not None
+            return transition
+
+        while goes_on:
+            _, following = await self.change("branch.claim", saga.id, decide)
+            views += following
+            changes += goes_on
+        return changes > 0, views
 
 
 def _moved(saga: SagaSnapshot, transition: Transition) -> SagaSnapshot:
-    """``saga`` after ``transition``, with what that adds to its history and context."""
+    """``saga`` after ``transition``, with what that adds to its history."""
     after = transition.after
     if transition.entry is not None:
         after = replace(after, step_history=(*saga.step_history, transition.entry))

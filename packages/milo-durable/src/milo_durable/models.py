@@ -46,6 +46,7 @@ class SagaStateMixin:
     ``context`` holds ``initial_data``, the ``outputs`` of steps by their id, and the events.
     ``step_history`` has an entry for each execution and compensation that has ended.
     ``awaiting`` is what a suspended saga waits for, ``NULL`` when it waits for its next attempt.
+    ``branches`` holds the steps in flight of a saga whose steps may run beside each other.
     """
 
     id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True, default=uuid.uuid4)
@@ -61,6 +62,7 @@ class SagaStateMixin:
     retry_count: Mapped[int] = mapped_column(Integer, default=0)
     awaiting: Mapped[dict[str, Any] | None] = mapped_column(JSON_TYPE)
     error: Mapped[str | None] = mapped_column(Text)
+    branches: Mapped[dict[str, Any] | None] = mapped_column(JSON_TYPE)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 

@@ -10,8 +10,9 @@ from uuid import UUID, uuid4
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import async_sessionmaker
 
+from milo_durable._branches import accept, chosen_step, expecting_branch
 from milo_durable._database import Database
-from milo_durable._decisions import Transition, after_event, expecting, judge_event
+from milo_durable._decisions import Transition, expecting
 from milo_durable._inbox import Inbox
 from milo_durable._json import check_json
 from milo_durable._outbox import OutboxTable
@@ -93,8 +94,7 @@ class SagaOrchestrator(Generic[Model]):
         check_text("aggregation_id, which names what the saga is about,", aggregation_id)
         data = check_json(_mapping("initial_data", initial_data), "initial_data")
         saga = self._new(saga_name, definition, data, aggregation_id)
-        await self.engine.begin(saga)
-        await self.engine.drive(saga)
+        await self.engine.drive(await self.engine.begin(saga))
         return saga.id
 
     async def notify(
@@ -121,39 +121,52 @@ class SagaOrchestrator(Generic[Model]):
 
         def decide(saga: SagaSnapshot) -> Transition | None:
             nonlocal result
-            moment = self.engine.moment()
-            result = judge_event(saga, expected, given, moment.now)
-            if not result:
-                return None
-            return after_event(saga, self.engine.definitions.of(saga), given, moment)
+            known = self.engine.definitions.of
+            result, transition = accept(saga, known, expected, given, self.engine.moment())
+            return transition
 
-        saga = await self.engine.change("notify", read_id(saga_id), decide)
-        if result:
-            await self.engine.drive(saga)
+        _, following = await self.engine.change("notify", read_id(saga_id), decide)
+        await self.engine.drive(following)
         return result
 
-    async def await_event(self, saga_id: UUID, event: AwaitingEvent) -> UUID:
+    async def await_event(
+        self, saga_id: UUID, event: AwaitingEvent, *, step_id: str | None = None
+    ) -> UUID:
         """Have a suspended saga wait for this event from now on; the token to send it with.
 
-        When ``event.until`` passes first, the saga ends as ``TIMEOUT``.
+        ``step_id`` says which step waits, where several are in flight. When ``event.until``
+        passes first, the saga ends as ``TIMEOUT``.
 
         Raises:
             SagaNotFoundError: there is no such saga.
-            SagaStateError: it is not suspended.
+            SagaStateError: it is not suspended, or it is not clear which step is meant.
         """
         if not isinstance(event, AwaitingEvent):
             raise InvalidEventError(f"await_event takes an AwaitingEvent, not {event!r:.200}")
         types = None if event.event_type is None else [event.event_type]
+        token: UUID | None = None
 
         def decide(saga: SagaSnapshot) -> Transition:
-            if saga.status != SagaStatus.SUSPENDED:
-                hint = "only a suspended saga waits for events"
-                raise SagaStateError(saga.id, saga.status, "wait for an event", hint)
+            nonlocal token
             moment = self.engine.moment()
-            return expecting(saga, types, event.correlation_id, event.until, moment)
+            if not saga.branches:
+                if saga.status != SagaStatus.SUSPENDED:
+                    hint = "only a suspended saga waits for events"
+                    raise SagaStateError(saga.id, saga.status, "wait for an event", hint)
+                following = expecting(saga, types, event.correlation_id, event.until, moment)
+                token = following.after.step_execution_token
+                return following
+            definition = self.engine.definitions.of(saga)
+            chosen = chosen_step(saga, definition, step_id, (SagaStatus.SUSPENDED,), "wait")
+            following = expecting_branch(
+                saga, definition, chosen, types, event.correlation_id, event.until, moment
+            )
+            token = following.after.branches[chosen].token
+            return following
 
-        saga = await self.engine.change("await_event", read_id(saga_id), decide)
-        return saga.step_execution_token
+        await self.engine.change("await_event", read_id(saga_id), decide)
+        assert token is not None
+        return token
 
     async def ingest_event(
         self,

@@ -15,11 +15,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from milo_durable._bell import Bell
 from milo_durable.definition import check_span
+from milo_durable.engine import Views
 from milo_durable.errors import SagaDefinitionError
 from milo_durable.orchestrator import SagaOrchestrator
 from milo_durable.outbox import OutboxDispatcher
 from milo_durable.snapshot import SagaSnapshot
-from milo_durable.status import WORKING
 
 _log = logging.getLogger(__name__)
 
@@ -149,10 +149,10 @@ class Worker:
         return seconds
 
     async def _take_sagas(self) -> None:
-        sagas, ended = await self._engine.take_due(self._free())
-        self.stats.taken += len(sagas) + ended
-        for saga in sagas:
-            self._start(saga)
+        views, count = await self._engine.take_due(self._free())
+        self.stats.taken += count
+        for view in views:
+            self._start(view)
 
     async def _take_events(self) -> None:
         if self._inbox is None or self._free() < 1 or self._stopped.is_set():
@@ -199,15 +199,15 @@ class Worker:
                 _log.exception("saga %s could not be driven; it is taken up later", saga.id)
 
     async def _drive_on(self, saga: SagaSnapshot) -> None:
-        while saga.status in WORKING:
-            if self._stopped.is_set():
-                await self._engine.hand_over(saga)
-                self.stats.handed_over += 1
-                return
-            after = await self._engine.advance(saga)
-            if after is None:
-                return
-            saga = after
+        views: Views = (saga,)
+        while views and not self._stopped.is_set():
+            saga, *beside = views
+            for view in beside:
+                self._start(view)
+            views = await self._engine.advance(saga)
+        for view in views:
+            await self._engine.hand_over(view)
+            self.stats.handed_over += 1
 
     # Publishing
 
