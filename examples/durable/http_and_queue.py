@@ -90,7 +90,7 @@ class Wait(BaseStep[Waiting, Trained]):
 def build(service_url: str) -> SagaDefinition:
     """The saga: submit, then wait."""
     builder = SagaBuilder()
-    builder.add_step(
+    ticket = builder.add_step(
         step_id="submit",
         step=Submit(service_url),
         input_map=lambda ctx: Job(job_id=ctx.aggregation_id, data=ctx.initial_data["data"]),
@@ -100,7 +100,8 @@ def build(service_url: str) -> SagaDefinition:
     builder.add_step(
         step_id="wait",
         step=Wait(),
-        input_map=lambda ctx: Waiting(job_id=ctx.aggregation_id, message=ctx.latest_event),
+        depends_on=ticket,
+        input_map=lambda ticket, *, ctx: Waiting(job_id=ctx.aggregation_id, message=ctx.event),
     )
     return builder.build()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
@@ -109,6 +110,10 @@ class Definitions:
         return [(name, version) for name, versions in self._all.items() for version in versions]
 
 
+class _MovedMeanwhileError(Exception):
+    """Somebody has moved the saga since it was read."""
+
+
 class SagaEngine:
     """Drives the sagas of one table.
 
@@ -185,17 +190,24 @@ class SagaEngine:
             ActiveSagaAlreadyExistsError: it would be active beside another.
         """
         while True:
-            async with self.database.transaction(commit) as connection:
-                saga = await self.found(connection, saga_id, lock=True)
-                transition = decide(saga)
-                if transition is None:
-                    return saga, ()
-                try:
-                    moved = await self._move(connection, saga, transition)
-                except IntegrityError as cause:
-                    raise ActiveSagaAlreadyExistsError(saga.aggregation_id) from cause
-            if moved:
-                return _moved(saga, transition), self.following(saga, transition)
+            with suppress(_MovedMeanwhileError):
+                return await self._change_once(commit, saga_id, decide)
+
+    async def _change_once(
+        self, commit: str, saga_id: UUID, decide: Callable[[SagaSnapshot], Transition | None]
+    ) -> tuple[SagaSnapshot, Views]:
+        async with self.database.transaction(commit) as connection:
+            saga = await self.found(connection, saga_id, lock=True)
+            transition = decide(saga)
+            if transition is None:
+                return saga, ()
+            try:
+                moved = await self._move(connection, saga, transition)
+            except IntegrityError as cause:
+                raise ActiveSagaAlreadyExistsError(saga.aggregation_id) from cause
+            if not moved:
+                raise _MovedMeanwhileError  # rolls back
+        return _moved(saga, transition), self.following(saga, transition)
 
     def following(self, saga: SagaSnapshot, transition: Transition) -> Views:
         """What there is to drive once ``transition`` has been carried out."""
