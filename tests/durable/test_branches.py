@@ -212,6 +212,32 @@ def test_the_inbox_finds_the_branch_that_waits(database):
     on(database, scenario)
 
 
+def test_an_event_reaches_a_branch_while_another_runs(database):
+    """The row shows the step that waits, and the inbox delivers to it."""
+    journal = []
+
+    async def scenario(bench):
+        gate = Gate()
+        parts = [Part("slow", journal, gate), Part("w", journal, waits_for("paid"))]
+        bench.orchestrator.register("saga", graph(parts))
+        with commits("branch.after", 1) as one_waits:
+            running = asyncio.ensure_future(bench.begin())
+            await one_waits.wait()
+        await gate.inside.wait()
+        (row,) = await bench.sagas()
+        saga = await bench.see(row.id)
+        assert saga.status == "RUNNING" and saga.awaiting["event_types"] == ["paid"]
+        assert saga.step_execution_token == saga.branches["w"].token
+        await bench.ingest("1", "paid")
+        assert await bench.orchestrator.run_inbox_due() == 1
+        assert set((await bench.see(row.id)).branches) == {"slow"}
+        gate.open.set()
+        await running
+        assert await bench.status(row.id) == "COMPLETED"
+
+    on(database, scenario)
+
+
 def test_await_event_says_which_branch_is_to_wait(database):
     async def scenario(bench):
         steps = [Part(name, [], wait_once) for name in ("x", "y")]

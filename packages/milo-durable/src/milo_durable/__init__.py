@@ -14,6 +14,7 @@ engine        ``SagaEngine``: drives sagas from step to step
 opening       ``open_orchestrator``: tables and engine in one line
 snapshot      ``SagaSnapshot``: a saga as it stands
 _decisions    what follows from the outcome of a step; no database, no clock
+_branches     the same for steps that run beside each other
 _table        every statement on the saga table; _inbox: on the inbox;
               _outbox: on the outbox
 _sql          what the two databases write differently; _json: what both hold
@@ -48,7 +49,7 @@ from milo_durable.opening import open_orchestrator
 from milo_durable.orchestrator import SagaOrchestrator
 from milo_durable.outbox import OutboxDispatcher
 from milo_durable.retry import ExponentialRetry, FixedRetry, NoRetry, RetryPolicy
-from milo_durable.snapshot import SagaSnapshot
+from milo_durable.snapshot import Branch, SagaSnapshot
 from milo_durable.status import SagaStatus
 from milo_durable.steps import BaseStep
 from milo_durable.worker import Worker, WorkerStats
@@ -59,6 +60,7 @@ __all__ = [
     "ActiveSagaAlreadyExistsError",
     "AwaitingEvent",
     "BaseStep",
+    "Branch",
     "ExponentialRetry",
     "FixedRetry",
     "InboxMessageMixin",
