@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import async_sessionmaker
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from milo_durable import (
     AwaitingEvent,
@@ -71,6 +72,28 @@ class Step(BaseStep[Any, str]):
             raise RuntimeError(f"{out} cannot be undone")
 
 
+class Base(DeclarativeBase):
+    """The base of the application's own tables."""
+
+
+class Kept(Base):
+    """A table of the application's: what steps record in it."""
+
+    __tablename__ = "kept"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    line: Mapped[str]
+
+
+class Keeper(Step):
+    """Records in a table what it has done and undone; there nothing may stand twice."""
+
+    async def record(self, session, inp: Any, out: str) -> None:
+        session.add(Kept(line=f"did {out}"))
+
+    async def record_undo(self, session, inp: Any, out: str) -> None:
+        session.add(Kept(line=f"undid {out}"))
+
+
 class Bench:
     """An orchestrator with one saga, whose clock goes ahead by days."""
 
@@ -97,6 +120,11 @@ class Bench:
         async with self.sessions() as session:
             mine = select(kind).where(kind.aggregation_id == self.name)
             return (await session.execute(mine)).scalars().all()
+
+    async def kept(self):
+        """What steps have recorded, in order."""
+        async with self.sessions() as session:
+            return (await session.execute(select(Kept.line).order_by(Kept.id))).scalars().all()
 
     async def started(self):
         """The one saga's id; it is started unless there is one."""
@@ -127,6 +155,7 @@ class Scenario:
     ends: SagaStatus
     journal: tuple[str, ...]
     events: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
     lease: timedelta = timedelta(minutes=5)
     parallel: bool = False
     """Whether all steps run at the same time."""
@@ -171,6 +200,15 @@ def refused(journal):
         (Step(journal, "a"), None),
         (Step(journal, "b", undo_fails=1), AGAIN),
         (Step(journal, "c"), None),
+        (Step(journal, "d", fails=99), None),
+    ]
+
+
+def kept(journal):
+    return [
+        (Keeper(journal, "a"), None),
+        (Step(journal, "b"), None),
+        (Keeper(journal, "c", fails=1, undo_fails=1), AGAIN),
         (Step(journal, "d", fails=99), None),
     ]
 
@@ -295,6 +333,16 @@ SCENARIOS = {
         ends=SagaStatus.COMPENSATED,
         journal=("do a", "do b", "do c", "do d", "undo c", "undo b", "undo b", "undo a"),
     ),
+    "kept": Scenario(
+        steps=kept,
+        play=settle,
+        ends=SagaStatus.COMPENSATED,
+        journal=(
+            *("do a", "do b", "do c", "do c", "do d"),
+            *("undo c", "undo c", "undo b", "undo a"),
+        ),
+        kept=("did a", "did c", "undid c", "undid a"),
+    ),
     "stuck": Scenario(
         steps=stuck,
         play=settle,
@@ -357,3 +405,4 @@ async def played(database, journal, name, *, ahead=timedelta(0)):
 
 async def create_tables(database):
     await database.create(SagaBase.metadata)
+    await database.create(Base.metadata)

@@ -32,6 +32,7 @@ SCENARIO_OF = {
     **dict.fromkeys(("start", "execute", "suspend", "retry", "claim"), "bought"),
     **dict.fromkeys(("await_event", "notify"), "bought"),
     **dict.fromkeys(("fail", "compensate", "compensate.retry"), "refused"),
+    **dict.fromkeys(("record", "record_undo"), "kept"),
     "compensate.fail": "stuck",
     "renew": "slow",
     **dict.fromkeys(("branch", "branch.renew", "branch.claim"), "beside"),
@@ -51,6 +52,12 @@ OTHERS = [
     ("beside", "branch.after:2"),
     ("beside", "branch.before:4"),  # the last
     ("beside", "branch.after:4"),
+    ("kept", "record.before:2"),
+    ("kept", "record.after:2"),
+    ("kept", "record_undo.before:2"),
+    ("kept", "record_undo.after:2"),
+    ("kept", "retry.before"),
+    ("kept", "compensate.retry.after"),
     ("told_twice", "inbox.store.after:2"),
     ("told_twice", "inbox.apply.before:2"),
     ("told_twice", "inbox.apply.after:2"),
@@ -158,9 +165,9 @@ def test_a_saga_survives_the_death_of_its_process(death_of, case):
 
     async def take_up():
         bench = await played(database, journal, name, ahead=LATER)
-        return await bench.rows(), await bench.rows(InboxMessage)
+        return await bench.rows(), await bench.rows(InboxMessage), await bench.kept()
 
-    rows, messages = database.run(take_up)
+    rows, messages, kept = database.run(take_up)
 
     # It has ended as it would have, and nobody holds it.
     (saga,) = rows
@@ -181,6 +188,9 @@ def test_a_saga_survives_the_death_of_its_process(death_of, case):
         assert before == now, f"{line} was recorded, and done again"
     succeeded = recorded(saga.step_history)
     assert len(succeeded) == len(set(succeeded))
+
+    # What its steps recorded in a table stands there once.
+    assert kept == list(scenario.kept)
 
     # It was undone in reverse.
     undone = [line.split()[1] for line in succeeded if line.startswith("undo ")]

@@ -65,14 +65,15 @@ def test_every_commit_has_a_point_before_and_after_it(database, tmp_path):
         async def play(name=name, journal=journal):
             with traced() as traces:
                 bench = await played(database, journal, name)
-            return traces, [row.status for row in await bench.rows()]
+            return traces, [row.status for row in await bench.rows()], await bench.kept()
 
-        traces, statuses = database.run(play)
+        traces, statuses, kept = database.run(play)
         assert [sql for trace in traces.values() for sql in unnamed(trace)] == [], name
         assert (statuses, tuple(journal.lines())) == ([scenario.ends], scenario.journal), name
         assert any(kind == "commit" for trace in traces.values() for kind, _ in trace)
         reached |= {what for trace in traces.values() for kind, what in trace if kind == "point"}
     assert reached == set(_crash.CRASH_POINTS)
+    assert kept == [line for scenario in SCENARIOS.values() for line in scenario.kept]
 
 
 def test_a_commit_without_points_is_found():

@@ -19,6 +19,7 @@ _table        every statement on the saga table; _inbox: on the inbox;
               _outbox: on the outbox
 _sql          what the two databases write differently; _json: what both hold
 _work         running one step: input, timeout, lease
+_recording    what a step writes in the transaction that records it
 _database     connections; _crash: named points around each commit
 errors        what goes wrong
 """

@@ -26,6 +26,8 @@ COMMITS: Final = (
     "compensate",  # a step is undone
     "compensate.retry",
     "compensate.fail",
+    "record",  # a step succeeded, with what it writes to tables of the application
+    "record_undo",  # a step is undone, likewise
     "renew",
     "branch",  # what came of a step that may have others beside it
     "branch.renew",

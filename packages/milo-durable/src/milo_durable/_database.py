@@ -26,6 +26,7 @@ class Database:
                 "async_sessionmaker(create_async_engine(url))"
             )
         self.engine = engine
+        self.sessions = session_maker
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:

@@ -39,7 +39,7 @@ async def execute(
         given = step.types.input_to_json(value)
     except Exception as error:  # the input_map's, or a value it should not have made
         return Failed(told(error), retries=False), given
-    outcome = await _attempt(step, step.step.execute, (value,), lease, renew)
+    outcome = await attempt(step, step.step.execute, (value,), lease, renew)
     if isinstance(outcome, Failed):
         return outcome, given
     if isinstance(outcome, StepAwaitEvent):
@@ -61,7 +61,7 @@ async def compensate(
         out = step.types.output_from_json(saga.outputs[step.step_id])
     except SagaDataError as error:
         return Failed(told(error), retries=False), given
-    outcome = await _attempt(step, step.step.compensate, (inp, out), lease, renew)
+    outcome = await attempt(step, step.step.compensate, (inp, out), lease, renew)
     return (outcome if isinstance(outcome, Failed) else Succeeded(None)), given
 
 
@@ -89,7 +89,7 @@ def _context(saga: SagaSnapshot, step: StepDefinition) -> InputContext:
     )
 
 
-async def _attempt(
+async def attempt(
     step: StepDefinition,
     function: Callable[..., Any],
     arguments: tuple[Any, ...],

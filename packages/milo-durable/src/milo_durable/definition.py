@@ -13,7 +13,7 @@ from uuid import UUID
 from milo_durable._json import check_json
 from milo_durable.errors import SagaDefinitionError
 from milo_durable.retry import NoRetry, RetryPolicy
-from milo_durable.steps import BaseStep, StepTypes, can_be_undone
+from milo_durable.steps import BaseStep, StepTypes, can_be_undone, recorders_of
 
 _STEP_ID = re.compile(r"[\w.-]+")
 LONGEST_TEXT = 255
@@ -60,6 +60,7 @@ class StepDefinition:
     types: StepTypes
     undoes: bool
     wants_context: bool = False
+    recorders: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -145,6 +146,7 @@ class SagaBuilder:
             types=StepTypes(step),
             undoes=can_be_undone(step),
             wants_context=_wants_context(input_map),
+            recorders=recorders_of(step),
         )
         self._steps.append(definition)
         self._refs.append(StepRef(name, index))

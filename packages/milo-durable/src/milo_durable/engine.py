@@ -40,6 +40,13 @@ from milo_durable._decisions import (
     after_expiry,
 )
 from milo_durable._outbox import OutboxTable, read_outbox_events
+from milo_durable._recording import (
+    Recording,
+    RecordingFailed,
+    record,
+    recording_of,
+    refused_by_commit,
+)
 from milo_durable._table import SagaTable
 from milo_durable.definition import SagaDefinition, check_span, check_text
 from milo_durable.errors import (
@@ -196,17 +203,18 @@ class SagaEngine:
     async def _change_once(
         self, commit: str, saga_id: UUID, decide: Callable[[SagaSnapshot], Transition | None]
     ) -> tuple[SagaSnapshot, Views]:
-        async with self.database.transaction(commit) as connection:
-            saga = await self.found(connection, saga_id, lock=True)
-            transition = decide(saga)
-            if transition is None:
-                return saga, ()
-            try:
-                moved = await self._move(connection, saga, transition)
-            except IntegrityError as cause:
-                raise ActiveSagaAlreadyExistsError(saga.aggregation_id) from cause
-            if not moved:
-                raise _MovedMeanwhileError  # rolls back
+        with refused_by_commit() as written:
+            async with self.database.transaction(commit) as connection:
+                saga = await self.found(connection, saga_id, lock=True)
+                transition = decide(saga)
+                if transition is None:
+                    return saga, ()
+                try:
+                    moved = await self._store(connection, saga, transition, written)
+                except IntegrityError as cause:
+                    raise ActiveSagaAlreadyExistsError(saga.aggregation_id) from cause
+                if not moved:
+                    raise _MovedMeanwhileError  # rolls back
         return _moved(saga, transition), self.following(saga, transition)
 
     def following(self, saga: SagaSnapshot, transition: Transition) -> Views:
@@ -238,48 +246,68 @@ class SagaEngine:
         That is nothing if the saga ends or waits, or is somebody else's by now.
         """
         try:
-            if view.branches:
-                return await self._advance_branch(view)
-            transition = await self._next(view)
+            outcome, given = await self._outcome(view)
+            try:
+                return await self._follow(view, outcome, given)
+            except RecordingFailed as failed:
+                return await self._follow(view, failed.outcome, failed.given)
         except _work.LeaseLost:
             _log_lost(view)
             return ()
+
+    async def _follow(self, view: SagaSnapshot, outcome: Outcome, given: Any) -> Views:
+        """Commit what follows from doing or undoing a step; what there is to drive then.
+
+        Raises:
+            LeaseLost: the saga, or the branch, is somebody else's by now.
+            RecordingFailed: what the step records could not be stored, so nothing was.
+        """
+        definition = self.definitions.of(view)
+        if view.branches:
+            step_id = step_in_view(view, definition)
+
+            def decide(saga: SagaSnapshot) -> Transition:
+                if not is_held(saga, step_id, view.step_execution_token):
+                    raise _work.LeaseLost
+                return after_branch(saga, definition, step_id, outcome, given, self.moment())
+
+            return (await self.change("branch", view.id, decide))[1]
+        is_forward = view.status == SagaStatus.RUNNING
+        follows = after_execution if is_forward else after_compensation
+        transition = follows(view, definition, outcome, given, self.moment())
         if not await self._commit(view, transition):
-            _log_lost(view)
-            return ()
+            raise _work.LeaseLost
         return self.following(view, transition)
 
-    async def _advance_branch(self, view: SagaSnapshot) -> Views:
-        """As ``advance``, where other branches may move the saga at the same time."""
-        definition = self.definitions.of(view)
-        step_id = step_in_view(view, definition)
-        outcome, given = await self._execute(view, definition)
-
-        def decide(saga: SagaSnapshot) -> Transition:
-            if not is_held(saga, step_id, view.step_execution_token):
-                raise _work.LeaseLost
-            return after_branch(saga, definition, step_id, outcome, given, self.moment())
-
-        _, following = await self.change("branch", view.id, decide)
-        return following
-
     async def _commit(self, saga: SagaSnapshot, transition: Transition) -> bool:
-        """Carry ``transition`` out; in one statement, unless there is something to be published."""
-        commit = _crash.commit_of(saga, transition.after)
-        if self.outbox is None or not transition.outbox:
-            async with self.database.statement(commit) as connection:
-                return await self.table.move(connection, saga, transition)
-        async with self.database.transaction(commit) as connection:
-            return await self._move(connection, saga, transition)
+        """Carry ``transition`` out; in one statement, unless more is stored beside it."""
+        recording = recording_of(self.definitions.of(saga), transition)
+        if recording is None and not transition.outbox:
+            async with self.database.statement(_crash.commit_of(saga, transition.after)) as single:
+                return await self.table.move(single, saga, transition)
+        commit = _crash.commit_of(saga, transition.after) if recording is None else recording.name
+        with refused_by_commit() as written:
+            async with self.database.transaction(commit) as connection:
+                return await self._store(connection, saga, transition, written)
 
-    async def _move(
-        self, connection: AsyncConnection, saga: SagaSnapshot, transition: Transition
+    async def _store(
+        self,
+        connection: AsyncConnection,
+        saga: SagaSnapshot,
+        transition: Transition,
+        written: list[Recording],
     ) -> bool:
-        moved = await self.table.move(connection, saga, transition)
-        if moved and self.outbox is not None and transition.outbox:
+        """Move the saga first, under its token: who has lost it stores nothing else."""
+        if not await self.table.move(connection, saga, transition):
+            return False
+        if self.outbox is not None and transition.outbox:
             now = transition.after.updated_at
             await self.outbox.add(connection, saga, transition.outbox, now)
-        return moved
+        recording = recording_of(self.definitions.of(saga), transition)
+        if recording is not None:
+            await record(recording, connection, self.database.sessions, self.lease)
+            written.append(recording)
+        return True
 
     async def hand_over(self, view: SagaSnapshot) -> None:
         """Leave a saga, or branch, whose token the caller holds to other workers, now."""
@@ -315,21 +343,13 @@ class SagaEngine:
         except Exception:  # the database's; its deadline has others try again
             _log.exception("saga %s could not be driven; it is taken up again later", saga.id)
 
-    async def _next(self, saga: SagaSnapshot) -> Transition:
-        """Do the current step, or undo it, and decide what follows."""
-        definition = self.definitions.of(saga)
-        if saga.status == SagaStatus.RUNNING:
-            outcome, given = await self._execute(saga, definition)
-            return after_execution(saga, definition, outcome, given, self.moment())
-        renew = self._renewal(saga)
-        outcome, given = await _work.compensate(saga, definition, self.lease, renew)
-        return after_compensation(saga, definition, outcome, given, self.moment())
-
-    async def _execute(self, saga: SagaSnapshot, definition: SagaDefinition) -> tuple[Outcome, Any]:
-        """The outcome of the current step, and the input it had."""
-        renew = self._renewal(saga)
-        outcome, given = await _work.execute(saga, definition, self.lease, renew)
-        return self._publishable(outcome), given
+    async def _outcome(self, view: SagaSnapshot) -> tuple[Outcome, Any]:
+        """Do the current step, or undo it: what came of it, and the input it had."""
+        definition, renew = self.definitions.of(view), self._renewal(view)
+        if view.status == SagaStatus.RUNNING:
+            outcome, given = await _work.execute(view, definition, self.lease, renew)
+            return self._publishable(outcome), given
+        return await _work.compensate(view, definition, self.lease, renew)
 
     def _publishable(self, outcome: Outcome) -> Outcome:
         """``outcome``, or that it failed if it has events which the outbox cannot take."""

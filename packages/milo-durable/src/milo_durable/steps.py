@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from milo_durable._json import check_json
 from milo_durable.errors import SagaDataError, SagaDefinitionError
@@ -20,8 +21,9 @@ Out = TypeVar("Out")
 class BaseStep(ABC, Generic[In, Out]):
     """One step of a saga; an object of it is made once and used by many sagas at the same time.
 
-    Both methods may be plain functions; these run on a thread. A step is run again after a
-    crash, so what it does outside the database has to be safe to do twice.
+    ``execute`` and ``compensate`` may be plain functions; these run on a thread. A step is run
+    again after a crash, so what it does outside the database has to be safe to do twice. What it
+    writes to tables in ``record`` and ``record_undo`` is there exactly once.
     """
 
     @abstractmethod
@@ -31,6 +33,27 @@ class BaseStep(ABC, Generic[In, Out]):
     def compensate(self, inp: In, out: Out) -> Awaitable[None] | None:
         """Undo it, given the input and output of its last success. Optional."""
         return None
+
+    async def record(self, session: AsyncSession, inp: In, out: Out) -> None:
+        """Write to the application's tables what came of ``execute``. Optional.
+
+        It is called after ``execute`` has returned ``out``, in the transaction that records the
+        step as done: both are stored, or neither is. ``session`` is one of the application's
+        own; what it is given is written and committed afterwards, so ``record`` must neither
+        commit nor roll back. The saga's row is locked meanwhile, on SQLite the whole database:
+        what takes long belongs into ``execute``.
+
+        An error here, or one of the database's, is a failure of the step: nothing of this is
+        stored, and ``execute`` is called again if its retry policy says so. The step's timeout
+        holds for ``execute`` and for ``record`` each. A step that an operator skips, or that
+        waits for an event, records nothing.
+        """
+
+    async def record_undo(self, session: AsyncSession, inp: In, out: Out) -> None:
+        """Take back what ``record`` wrote, in the transaction that records the step as undone.
+
+        Optional. As ``record``, but called after ``compensate``.
+        """
 
 
 class StepTypes:
@@ -77,8 +100,26 @@ class StepTypes:
 
 
 def can_be_undone(step: BaseStep[Any, Any]) -> bool:
-    """Whether the step has a ``compensate`` of its own."""
-    return type(step).compensate is not BaseStep.compensate
+    """Whether the step has a ``compensate`` or a ``record_undo`` of its own."""
+    kind = type(step)
+    has_own = kind.compensate is not BaseStep.compensate
+    return has_own or kind.record_undo is not BaseStep.record_undo
+
+
+def recorders_of(step: BaseStep[Any, Any]) -> tuple[str, ...]:
+    """Which of ``record`` and ``record_undo`` the step has of its own.
+
+    Raises:
+        SagaDefinitionError: one of them is a plain function, which could not use its session.
+    """
+    names = ("record", "record_undo")
+    own = tuple(each for each in names if getattr(type(step), each) is not getattr(BaseStep, each))
+    for name in own:
+        if not inspect.iscoroutinefunction(getattr(step, name)):
+            raise SagaDefinitionError(
+                f"{type(step).__name__}: {name} must be async def {name}(self, session, inp, out)"
+            )
+    return own
 
 
 def _types_of(kind: type) -> tuple[Any, Any]:
