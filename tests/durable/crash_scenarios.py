@@ -51,8 +51,10 @@ class Journal:
 class Step(BaseStep[Any, str]):
     """Notes what it does and then fails, waits or takes its time, as it was told."""
 
-    def __init__(self, journal, name, *, fails=0, undo_fails=0, waits=None, takes=0.0):
-        self.journal, self.name = journal, name
+    def __init__(
+        self, journal, name, *, fails=0, undo_fails=0, waits=None, takes=0.0, on_timeout="stop"
+    ):
+        self.journal, self.name, self.on_timeout = journal, name, on_timeout
         self.fails, self.undo_fails, self.waits, self.takes = fails, undo_fails, waits, takes
 
     async def execute(self, inp: Any) -> str | StepAwaitEvent:
@@ -108,7 +110,8 @@ class Bench:
         self.admin = SagaAdmin[Saga](engine=self.orchestrator.engine)
         builder = SagaBuilder()
         for step, retry in scenario.steps(journal):
-            builder.add_step(step, _event, retry_policy=retry, step_id=step.name)
+            options = {"step_id": step.name, "on_timeout": step.on_timeout}
+            builder.add_step(step, _event, retry_policy=retry, **options)
         definition = builder.build(sequential=not scenario.parallel)
         self.orchestrator.register(name, definition)
 
@@ -268,6 +271,28 @@ def unpaid(journal):
     ]
 
 
+def missed(journal):
+    return [
+        (Step(journal, "a"), None),
+        (Step(journal, "b"), None),
+        (Step(journal, "w", waits=paid_within_hours, on_timeout="compensate"), None),
+    ]
+
+
+async def end_the_wait(bench):
+    saga_id = await bench.started()
+    if (await bench.settled(saga_id)).status == SagaStatus.SUSPENDED:
+        await bench.admin.expire(saga_id)
+        await bench.settled(saga_id)
+
+
+def unended(journal):
+    return [
+        (Step(journal, "a"), None),
+        (Step(journal, "w", waits=any_event, on_timeout="compensate"), None),
+    ]
+
+
 async def operate(bench):
     """An operator has the first step tried again, skips it, and aborts at the second."""
     saga_id = await bench.started()
@@ -386,6 +411,18 @@ SCENARIOS = {
         play=give_up,
         ends=SagaStatus.COMPENSATED,
         journal=("do a", "do b", "do w", "undo b", "undo a"),
+    ),
+    "missed": Scenario(
+        steps=missed,
+        play=settle,
+        ends=SagaStatus.COMPENSATED,
+        journal=("do a", "do b", "do w", "undo b", "undo a"),
+    ),
+    "expired": Scenario(
+        steps=unended,
+        play=end_the_wait,
+        ends=SagaStatus.COMPENSATED,
+        journal=("do a", "do w", "undo a"),
     ),
     "operated": Scenario(
         steps=gates,

@@ -66,6 +66,7 @@ CALLS = {
     "retry": lambda admin, saga_id: admin.retry_step(saga_id),
     "skip": lambda admin, saga_id: admin.skip_step(saga_id, OUTPUT),
     "compensate": lambda admin, saga_id: admin.compensate_step(saga_id),
+    "expire": lambda admin, saga_id: admin.expire(saga_id),
     "abort": lambda admin, saga_id: admin.abort(saga_id),
 }
 ENDS = {  # what comes of it; all else is refused
@@ -73,6 +74,7 @@ ENDS = {  # what comes of it; all else is refused
     ("retry", "TIMEOUT"): "COMPLETED",
     ("retry", "FAILED"): "FAILED",
     ("skip", "SUSPENDED"): "COMPLETED",
+    ("expire", "SUSPENDED"): "TIMEOUT",
     **{
         ("compensate", status): "COMPENSATED"
         for status in ("SUSPENDED", "FAILED", "TIMEOUT", "COMPENSATING", "COMPENSATING_SUSPENDED")

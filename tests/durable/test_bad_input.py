@@ -101,6 +101,7 @@ def test_an_unknown_saga(database):
             bench.admin.retry_step(nobody),
             bench.admin.skip_step(nobody, {}),
             bench.admin.compensate_step(nobody),
+            bench.admin.expire(nobody),
             bench.admin.abort(nobody),
         )
         for call in calls:

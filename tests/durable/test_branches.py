@@ -505,3 +505,40 @@ def test_the_lease_of_a_branch_is_put_off_while_it_runs(database):
         assert await bench.status(saga_id) == "COMPLETED" and journal.count("do slow") == 1
 
     on(database, scenario)
+
+
+@pytest.mark.parametrize(
+    ("choice", "ends", "undone"),
+    [
+        ("retry", "COMPLETED", []),
+        ("compensate", "COMPENSATED", ["a"]),
+        ("fail", "FAILED", []),
+    ],
+)
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_what_a_step_says_of_its_timeout_holds_beside_others(
+    database, choice, ends, undone, by_hand
+):
+    """Others that wait are dropped with it, when it ends the saga."""
+    journal = []
+
+    async def scenario(bench):
+        builder = SagaBuilder()
+        builder.add_step(Step("a", journal), start_word)
+        late = Step("w", journal, waits_for("paid", until=START + DAY / 2))
+        builder.add_step(
+            late, start_word, step_id="w", on_timeout=choice, retry_policy=FixedRetry(1, DAY / 4)
+        )
+        if choice != "retry":
+            builder.add_step(Step("x", journal, wait_once), start_word)
+        saga_id = await bench.begin(builder.build())
+        if by_hand:
+            await bench.admin.expire(saga_id, step_id="w")
+        await bench.later()
+        await bench.later()
+        saga = await bench.see(saga_id)
+        assert saga.status == ends and not saga.awaiting
+        assert [line.split()[1] for line in journal if line.startswith("undo")] == undone
+        assert "TIMEOUT" in [entry["status"] for entry in saga.step_history]
+
+    on(database, scenario)

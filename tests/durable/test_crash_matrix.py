@@ -39,6 +39,7 @@ SCENARIO_OF = {
     **dict.fromkeys(("inbox.store", "inbox.apply"), "told_twice"),
     **dict.fromkeys(("outbox.claim", "outbox.sent", "outbox.retry", "hand_over"), "asked"),
     **dict.fromkeys(("expire", "admin.compensate"), "unpaid"),
+    "admin.expire": "expired",
     **dict.fromkeys(("admin.retry", "admin.skip", "admin.abort"), "operated"),
 }
 OTHERS = [
@@ -58,6 +59,8 @@ OTHERS = [
     ("kept", "record_undo.after:2"),
     ("kept", "retry.before"),
     ("kept", "compensate.retry.after"),
+    ("missed", "expire.before"),
+    ("missed", "expire.after"),
     ("told_twice", "inbox.store.after:2"),
     ("told_twice", "inbox.apply.before:2"),
     ("told_twice", "inbox.apply.after:2"),

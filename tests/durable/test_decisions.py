@@ -15,6 +15,7 @@ from milo_durable import (
     NoRetry,
     NotifyEvent,
     NotifyResult,
+    OnTimeout,
     SagaDefinitionError,
     SagaSnapshot,
     SagaStatus,
@@ -93,7 +94,8 @@ def next_transition(saga, definition, outcome, call):
 def definitions(draw):
     steps = draw(st.lists(st.booleans(), min_size=1, max_size=4))
     retries = draw(st.sampled_from([NoRetry(), FixedRetry(1), ExponentialRetry(2)]))
-    options = {f"step{index}": {"retry_policy": retries} for index in range(len(steps))}
+    given_to_all = {"retry_policy": retries, "on_timeout": draw(st.sampled_from(OnTimeout))}
+    options = {f"step{index}": given_to_all for index in range(len(steps))}
     made = [Step(str(n), []) if undoes else Plain() for n, undoes in enumerate(steps)]
     return chain(*made, compensate_on_failure=draw(st.booleans()), **options)
 

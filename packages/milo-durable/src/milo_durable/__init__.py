@@ -44,7 +44,13 @@ from milo_durable.errors import (
     SagaStateError,
     UnknownSagaError,
 )
-from milo_durable.events import AwaitingEvent, NotifyEvent, NotifyResult, StepAwaitEvent
+from milo_durable.events import (
+    AwaitingEvent,
+    NotifyEvent,
+    NotifyResult,
+    OnTimeout,
+    StepAwaitEvent,
+)
 from milo_durable.models import InboxMessageMixin, OutboxMessageMixin, SagaStateMixin
 from milo_durable.opening import open_orchestrator
 from milo_durable.orchestrator import SagaOrchestrator
@@ -70,6 +76,7 @@ __all__ = [
     "NoRetry",
     "NotifyEvent",
     "NotifyResult",
+    "OnTimeout",
     "OutboxDispatcher",
     "OutboxMessageMixin",
     "OutgoingMessage",

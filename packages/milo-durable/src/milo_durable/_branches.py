@@ -34,7 +34,7 @@ from milo_durable._decisions import (
 )
 from milo_durable.definition import SagaDefinition, StepDefinition
 from milo_durable.errors import SagaStateError
-from milo_durable.events import NotifyEvent, NotifyResult
+from milo_durable.events import NotifyEvent, NotifyResult, OnTimeout, deadline_of
 from milo_durable.snapshot import Branch, SagaSnapshot
 from milo_durable.status import SagaStatus
 
@@ -183,7 +183,7 @@ def after_branch(
             others[step_id] = Branch(
                 SagaStatus.SUSPENDED,
                 _token_of(step.step_id, moment),
-                event.until,
+                deadline_of(event, moment.now),
                 view.retry_count,
                 awaiting,
             )
@@ -235,11 +235,21 @@ def _settled(
         )
         return Transition(ended)
     after = _summed_up(saga, definition, branches, moment)
-    if after.status == SagaStatus.FAILED and definition.compensate_on_failure:
+    if after.status == SagaStatus.FAILED and _is_undone(definition, branches):
         undoing = begin_compensation(after, definition, moment)
         if undoing is not None:
             return undoing
     return Transition(after)
+
+
+def _is_undone(definition: SagaDefinition, branches: Branches) -> bool:
+    """Whether what was completed is undone: as the step says whose event did not come, if any."""
+    for step_id, branch in branches.items():
+        if branch.error == LATE:
+            choice = definition.steps[definition.index_of(step_id)].on_timeout
+            if choice is not OnTimeout.RETRY:
+                return choice is OnTimeout.COMPENSATE
+    return definition.compensate_on_failure
 
 
 # What is due, and what puts it off
@@ -259,7 +269,7 @@ def due(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Trans
     }
     for step_id, branch in late.items():
         if _waits(branch):
-            return _expired(saga, definition, step_id, moment)
+            return expired(saga, definition, step_id, moment)
     if not late:
         return None
     again = {
@@ -270,20 +280,24 @@ def due(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Trans
     return Transition(after, started=tuple(again))
 
 
-def _expired(
+def expired(
     saga: SagaSnapshot, definition: SagaDefinition, step_id: str, moment: Moment
 ) -> Transition:
+    """The event of this branch did not come in time; the step says what follows from that."""
     view = focused(saga, definition, step_id)
     step = definition.steps[view.current_step_index]
+    if step.on_timeout is OnTimeout.RETRY:
+        failed = Failed(LATE, timed_out=True)
+        return after_branch(saga, definition, step_id, failed, None, moment)
     entry = entry_of(view, step, EXECUTE, "TIMEOUT", None, moment, error=LATE)
-    timed_out = Branch(
-        SagaStatus.TIMEOUT,
-        _token_of(step.step_id, moment),
-        retry_count=view.retry_count,
-        error=LATE,
-    )
-    branches = {**saga.branches, step_id: timed_out}
-    return Transition(_summed_up(saga, definition, branches, moment), entry)
+    token = _token_of(step_id, moment)
+    if step.on_timeout is OnTimeout.STOP:
+        timed_out = Branch(SagaStatus.TIMEOUT, token, retry_count=view.retry_count, error=LATE)
+        branches = {**saga.branches, step_id: timed_out}
+        return Transition(_summed_up(saga, definition, branches, moment), entry)
+    others = {other: branch for other, branch in saga.branches.items() if other != step_id}
+    branches = _only_running(others) | {step_id: _failed(token, view.retry_count, LATE)}
+    return replace(_settled(saga, definition, branches, moment), entry=entry)
 
 
 def put_off(

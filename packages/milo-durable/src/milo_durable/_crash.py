@@ -45,6 +45,7 @@ COMMITS: Final = (
     "admin.retry",
     "admin.skip",
     "admin.compensate",
+    "admin.expire",
     "admin.abort",
 )
 """Every commit of this package."""

@@ -13,7 +13,13 @@ from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from milo_durable.definition import SagaDefinition, StepDefinition
-from milo_durable.events import NotifyEvent, NotifyResult, StepAwaitEvent
+from milo_durable.events import (
+    NotifyEvent,
+    NotifyResult,
+    OnTimeout,
+    StepAwaitEvent,
+    deadline_of,
+)
 from milo_durable.snapshot import SagaSnapshot
 from milo_durable.status import SagaStatus
 
@@ -100,7 +106,8 @@ def after_execution(
     if isinstance(outcome, Waits):
         entry = entry_of(saga, step, EXECUTE, "WAITING", given, moment)
         awaiting = awaiting_of(outcome.event.event_types, outcome.event.correlation_id)
-        after = _moved(saga, SagaStatus.SUSPENDED, moment, deadline=outcome.event.until)
+        until = deadline_of(outcome.event, moment.now)
+        after = _moved(saga, SagaStatus.SUSPENDED, moment, deadline=until)
         after = replace(after, awaiting=awaiting)
         return Transition(after, entry, outbox=outcome.event.outbox_events or ())
     status = "TIMEOUT" if outcome.timed_out else "ERROR"
@@ -289,11 +296,20 @@ def expecting(
 
 
 def after_expiry(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Transition:
-    """The event did not come in time."""
+    """The event did not come in time; the step says what follows from that."""
     step = definition.steps[saga.current_step_index]
+    if step.on_timeout is OnTimeout.RETRY:
+        failed = Failed(LATE, timed_out=True)
+        return after_execution(saga, definition, failed, None, moment)
     entry = entry_of(saga, step, EXECUTE, "TIMEOUT", None, moment, error=LATE)
-    after = _moved(saga, SagaStatus.TIMEOUT, moment)
-    return Transition(replace(after, error=LATE), entry)
+    saga = replace(saga, error=LATE)
+    if step.on_timeout is OnTimeout.STOP:
+        return Transition(_moved(saga, SagaStatus.TIMEOUT, moment), entry)
+    if step.on_timeout is OnTimeout.COMPENSATE:
+        undoing = begin_compensation(saga, definition, moment)
+        if undoing is not None:
+            return replace(undoing, entry=entry)
+    return Transition(_moved(saga, SagaStatus.FAILED, moment), entry)
 
 
 def aborted(saga: SagaSnapshot, moment: Moment) -> Transition:

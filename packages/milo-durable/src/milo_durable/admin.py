@@ -10,6 +10,8 @@ from milo_durable._branches import (
     aborted_branches,
     after_branch,
     chosen_step,
+    expired,
+    focused,
     run_again,
     run_all_again,
 )
@@ -20,6 +22,7 @@ from milo_durable._decisions import (
     Transition,
     aborted,
     after_execution,
+    after_expiry,
     again,
     begin_compensation,
     input_of_last_attempt,
@@ -35,6 +38,7 @@ from milo_durable.status import TERMINAL, SagaStatus
 Model = TypeVar("Model", bound=SagaStateMixin)
 RETRY: Final = "try its step again"
 SKIP: Final = "skip its step"
+EXPIRE: Final = "have its wait ended"
 Decide = Callable[[SagaSnapshot, SagaDefinition, Moment], Transition]
 
 
@@ -99,6 +103,21 @@ class SagaAdmin(Generic[Model]):
         """
         return await self._change_and_drive("admin.compensate", saga_id, _compensate)
 
+    async def expire(self, saga_id: UUID, step_id: str | None = None) -> SagaSnapshot:
+        """End the wait for an event now, as if its time had passed.
+
+        What follows is what the step's ``on_timeout`` says, ``TIMEOUT`` by default. Where
+        several steps are in flight, ``step_id`` says which.
+
+        Raises:
+            SagaStateError: it does not wait for an event.
+        """
+
+        def expire(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Transition:
+            return _expire(saga, definition, step_id, moment)
+
+        return await self._change_and_drive("admin.expire", saga_id, expire)
+
     async def abort(self, saga_id: UUID) -> SagaSnapshot:
         """End the saga where it is: FAILED, with the error ``aborted``. Nothing is undone.
 
@@ -147,6 +166,19 @@ def _compensate(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) 
         hint = "no step of it has been completed; abort it instead"
         raise SagaStateError(saga.id, saga.status, "be undone", hint)
     return undoing
+
+
+def _expire(
+    saga: SagaSnapshot, definition: SagaDefinition, step_id: str | None, moment: Moment
+) -> Transition:
+    chosen = chosen_step(saga, definition, step_id, (SagaStatus.SUSPENDED,), EXPIRE)
+    view = focused(saga, definition, chosen) if saga.branches else saga
+    if view.awaiting is None:
+        hint = "that is for suspended sagas that wait for an event"
+        raise SagaStateError(saga.id, saga.status, EXPIRE, hint)
+    if saga.branches:
+        return expired(saga, definition, chosen, moment)
+    return after_expiry(saga, definition, moment)
 
 
 def _abort(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Transition:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from milo_durable._json import check_json
 from milo_durable.errors import SagaDefinitionError
+from milo_durable.events import OnTimeout
 from milo_durable.retry import NoRetry, RetryPolicy
 from milo_durable.steps import BaseStep, StepTypes, can_be_undone, recorders_of
 
@@ -61,6 +62,7 @@ class StepDefinition:
     undoes: bool
     wants_context: bool = False
     recorders: tuple[str, ...] = ()
+    on_timeout: OnTimeout = OnTimeout.STOP
 
     @property
     def name(self) -> str:
@@ -115,6 +117,7 @@ class SagaBuilder:
         retry_policy: RetryPolicy | None = None,
         *,
         step_id: str | None = None,
+        on_timeout: OnTimeout | str = OnTimeout.STOP,
     ) -> StepRef:
         """Add a step and return what others name it by.
 
@@ -123,7 +126,9 @@ class SagaBuilder:
         the context as well if it takes a keyword ``ctx``, as ``lambda out, *, ctx: ...`` does.
         A step runs as soon as what it depends on has completed, beside others. An execution
         that takes longer than ``timeout`` has failed. ``step_id`` stands in the history,
-        ``step_{i}`` by default.
+        ``step_{i}`` by default. ``on_timeout`` says what happens when an event that the step
+        waits for does not come in time: ``"stop"``, ``"retry"``, ``"compensate"`` or ``"fail"``,
+        see ``OnTimeout``.
 
         Raises:
             SagaDefinitionError: an argument that cannot be meant; the message names it.
@@ -136,6 +141,12 @@ class SagaBuilder:
             raise SagaDefinitionError(
                 f"{name}: retry_policy must have a next_delay, as FixedRetry(3) has, not {policy!r}"
             )
+        choice = _on_timeout(name, on_timeout)
+        if choice is OnTimeout.RETRY and retry_policy is None:
+            raise SagaDefinitionError(
+                f"{name}: on_timeout='retry' needs a retry_policy that says how often, for "
+                "instance FixedRetry(3)"
+            )
         definition = StepDefinition(
             step_id=name,
             step=step,
@@ -147,6 +158,7 @@ class SagaBuilder:
             undoes=can_be_undone(step),
             wants_context=_wants_context(input_map),
             recorders=recorders_of(step),
+            on_timeout=choice,
         )
         self._steps.append(definition)
         self._refs.append(StepRef(name, index))
@@ -222,6 +234,15 @@ def _wants_context(input_map: Callable[..., Any]) -> bool:
     except (TypeError, ValueError):  # written in C, and says nothing of what it takes
         return False
     return parameter is not None and parameter.kind is inspect.Parameter.KEYWORD_ONLY
+
+
+def _on_timeout(name: str, given: Any) -> OnTimeout:
+    try:
+        return OnTimeout(given)
+    except ValueError as cause:
+        raise SagaDefinitionError(
+            f"{name}: on_timeout must be one of {', '.join(OnTimeout)}, not {given!r:.200}"
+        ) from cause
 
 
 def _check_version(given: object) -> None:

@@ -387,7 +387,10 @@ class SagaEngine:
         return count
 
     async def take_due(self, limit: int) -> tuple[list[SagaSnapshot], int]:
-        """What is to be driven of up to ``limit`` sagas whose deadline has passed; how many."""
+        """What is to be driven of up to ``limit`` sagas whose deadline has passed; how many.
+
+        How many includes those that waited for an event in vain, and are not to be driven.
+        """
         now, known = self.clock(), self.definitions.known()
         if not known or limit < 1:
             return [], 0
@@ -421,7 +424,8 @@ class SagaEngine:
         if not saga.branches:
             transition = after_expiry(saga, definition, self.moment())
             async with self.database.statement("expire") as connection:
-                return await self.table.move(connection, saga, transition), ()
+                moved = await self.table.move(connection, saga, transition)
+            return moved, self.following(saga, transition) if moved else ()
         views: Views = ()
         changes = 0
         goes_on = True

@@ -4,12 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from enum import Enum
-from typing import Any
+from datetime import datetime, timedelta
+from enum import Enum, StrEnum
+from typing import Any, Final
 
 from milo_durable._json import check_json
 from milo_durable.errors import InvalidEventError
+
+LONGEST_WAIT: Final = timedelta(days=36500)
+"""What ``within`` may be at most: a hundred years, which every database can add to a moment."""
+
+
+class OnTimeout(StrEnum):
+    """What happens by itself when the event that a step waits for does not come in time.
+
+    Whatever it is, the history has an entry with the status ``TIMEOUT``.
+    """
+
+    STOP = "stop"
+    """The saga is ``TIMEOUT``: an operator decides whether it is tried again or undone."""
+    RETRY = "retry"
+    """The attempt has failed. The step runs again, and may wait again, as its retry policy
+    says; after the last attempt the saga fails as with any other error."""
+    COMPENSATE = "compensate"
+    """What was completed is undone; if nothing was, the saga is ``FAILED``."""
+    FAIL = "fail"
+    """The saga is ``FAILED``, and nothing is undone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +37,10 @@ class StepAwaitEvent:
     """What a step returns to wait: its saga is suspended until an event is accepted.
 
     The step then runs again and sees the event through its root ``input_map``. ``event_types``
-    and ``correlation_id`` say which events are accepted, any by default. When ``until`` (an
-    aware datetime) passes first, the saga ends as ``TIMEOUT``.
+    and ``correlation_id`` say which events are accepted, any by default. ``until`` is a moment,
+    an aware datetime, and ``within`` a length of time from the moment at which the wait is
+    recorded. When that passes first, the saga is ``TIMEOUT``, unless the step was added with
+    ``on_timeout=``.
 
     ``outbox_events`` are published by an ``OutboxDispatcher``: they are stored in the
     transaction that suspends the saga, so both happen or neither. Each is a mapping, which may
@@ -29,6 +51,7 @@ class StepAwaitEvent:
     correlation_id: str | None = None
     until: datetime | None = None
     outbox_events: Sequence[Mapping[str, Any]] | None = None
+    within: timedelta | None = None
 
     def __post_init__(self) -> None:
         types = self.event_types
@@ -39,21 +62,30 @@ class StepAwaitEvent:
         for each in types or ():
             _check_text("each of event_types", each)
         _check_text("correlation_id", self.correlation_id)
-        _check_until(self.until)
+        _check_time(self.until, self.within)
 
 
 @dataclass(frozen=True, slots=True)
 class AwaitingEvent:
-    """What a suspended saga is to wait for from now on; see ``SagaOrchestrator.await_event``."""
+    """What a suspended saga is to wait for from now on; see ``SagaOrchestrator.await_event``.
+
+    The fields are those of ``StepAwaitEvent``, with one type of event, or any.
+    """
 
     event_type: str | None = None
     correlation_id: str | None = None
     until: datetime | None = None
+    within: timedelta | None = None
 
     def __post_init__(self) -> None:
         _check_text("event_type", self.event_type)
         _check_text("correlation_id", self.correlation_id)
-        _check_until(self.until)
+        _check_time(self.until, self.within)
+
+
+def deadline_of(event: StepAwaitEvent | AwaitingEvent, now: datetime) -> datetime | None:
+    """When the wait for ``event`` is over that begins ``now``, if ever."""
+    return event.until if event.within is None else now + event.within
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +139,24 @@ def _check_text(what: str, given: object) -> None:
     check_json(given, what)
 
 
-def _check_until(given: object) -> None:
-    if given is None or (isinstance(given, datetime) and given.utcoffset() is not None):
+def _check_time(until: object, within: object) -> None:
+    if until is not None and within is not None:
+        raise InvalidEventError(
+            f"until={until!r:.200} and within={within!r:.200} both say when the wait is over; "
+            "give one of them"
+        )
+    if not (until is None or (isinstance(until, datetime) and until.utcoffset() is not None)):
+        raise InvalidEventError(
+            f"until must be a datetime with a time zone, not {until!r:.200}; for instance "
+            "datetime.now(UTC) + timedelta(hours=1)"
+        )
+    if within is None:
         return
-    raise InvalidEventError(
-        f"until must be a datetime with a time zone, not {given!r:.200}; for instance "
-        "datetime.now(UTC) + timedelta(hours=1)"
-    )
+    if not isinstance(within, timedelta) or not timedelta(0) < within <= LONGEST_WAIT:
+        raise InvalidEventError(
+            "within must be a timedelta above 0, of a hundred years at most, not "
+            f"{within!r:.200}; for instance timedelta(hours=1)"
+        )
 
 
 class NotifyResult(Enum):

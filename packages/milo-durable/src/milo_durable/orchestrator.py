@@ -25,7 +25,13 @@ from milo_durable.errors import (
     SagaDefinitionError,
     SagaStateError,
 )
-from milo_durable.events import AwaitingEvent, NotifyEvent, NotifyResult, read_event
+from milo_durable.events import (
+    AwaitingEvent,
+    NotifyEvent,
+    NotifyResult,
+    deadline_of,
+    read_event,
+)
 from milo_durable.models import InboxMessageMixin, OutboxMessageMixin, SagaStateMixin
 from milo_durable.snapshot import SagaSnapshot
 from milo_durable.status import SagaStatus
@@ -134,8 +140,8 @@ class SagaOrchestrator(Generic[Model]):
     ) -> UUID:
         """Have a suspended saga wait for this event from now on; the token to send it with.
 
-        ``step_id`` says which step waits, where several are in flight. When ``event.until``
-        passes first, the saga ends as ``TIMEOUT``.
+        ``step_id`` says which step waits, where several are in flight. When the event's time
+        passes first, that follows which the step's ``on_timeout`` says.
 
         Raises:
             SagaNotFoundError: there is no such saga.
@@ -149,17 +155,18 @@ class SagaOrchestrator(Generic[Model]):
         def decide(saga: SagaSnapshot) -> Transition:
             nonlocal token
             moment = self.engine.moment()
+            until = deadline_of(event, moment.now)
             if not saga.branches:
                 if saga.status != SagaStatus.SUSPENDED:
                     hint = "only a suspended saga waits for events"
                     raise SagaStateError(saga.id, saga.status, "wait for an event", hint)
-                following = expecting(saga, types, event.correlation_id, event.until, moment)
+                following = expecting(saga, types, event.correlation_id, until, moment)
                 token = following.after.step_execution_token
                 return following
             definition = self.engine.definitions.of(saga)
             chosen = chosen_step(saga, definition, step_id, (SagaStatus.SUSPENDED,), "wait")
             following = expecting_branch(
-                saga, definition, chosen, types, event.correlation_id, event.until, moment
+                saga, definition, chosen, types, event.correlation_id, until, moment
             )
             token = following.after.branches[chosen].token
             return following

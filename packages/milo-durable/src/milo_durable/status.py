@@ -21,7 +21,7 @@ class SagaStatus(StrEnum):
     FAILED = "FAILED"
     COMPENSATED = "COMPENSATED"
     TIMEOUT = "TIMEOUT"
-    """The event that it waited for did not come in time; somebody has to decide."""
+    """The event that it waited for did not come in time; an operator has to decide."""
 
 
 ACTIVE: Final = (
