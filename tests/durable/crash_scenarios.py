@@ -129,12 +129,12 @@ class Bench:
         async with self.sessions() as session:
             return (await session.execute(select(Kept.line).order_by(Kept.id))).scalars().all()
 
-    async def started(self):
+    async def started(self, **when):
         """The one saga's id; it is started unless there is one."""
         rows = await self.rows()
         if rows:
             return rows[0].id
-        return await self.orchestrator.start(self.name, {}, aggregation_id=self.name)
+        return await self.orchestrator.start(self.name, {}, aggregation_id=self.name, **when)
 
     async def settled(self, saga_id):
         """The saga when nothing is due any more, however long one waits."""
@@ -242,6 +242,14 @@ async def ingest(bench):
         event = NotifyEvent({"said": name}, event_id=name)
         await bench.orchestrator.ingest_event(event, aggregation_id=bench.name)
     await settle(bench)
+
+
+async def wait_to_begin(bench):
+    await bench.settled(await bench.started(after=HOUR))
+
+
+def two(journal):
+    return [(Step(journal, "a"), None), (Step(journal, "b"), None)]
 
 
 class Twice(Step):
@@ -411,6 +419,12 @@ SCENARIOS = {
         play=give_up,
         ends=SagaStatus.COMPENSATED,
         journal=("do a", "do b", "do w", "undo b", "undo a"),
+    ),
+    "scheduled": Scenario(
+        steps=two,
+        play=wait_to_begin,
+        ends=SagaStatus.COMPLETED,
+        journal=("do a", "do b"),
     ),
     "missed": Scenario(
         steps=missed,

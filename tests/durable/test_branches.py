@@ -542,3 +542,17 @@ def test_what_a_step_says_of_its_timeout_holds_beside_others(
         assert "TIMEOUT" in [entry["status"] for entry in saga.step_history]
 
     on(database, scenario)
+
+
+def test_a_saga_that_begins_later_begins_with_all_its_roots(database):
+    journal = []
+
+    async def scenario(bench):
+        bench.orchestrator.register("saga", graph([Part("a", journal), Part("b", journal)]))
+        saga_id = await bench.orchestrator.start("saga", {"word": "go"}, "key", after=DAY)
+        assert await bench.orchestrator.run_due() == 0
+        assert set((await bench.see(saga_id)).branches) == {"a", "b"} and journal == []
+        assert await bench.later() == 1
+        assert await bench.status(saga_id) == "COMPLETED" and len(journal) == 2
+
+    on(database, scenario)

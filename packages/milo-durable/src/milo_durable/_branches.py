@@ -51,8 +51,14 @@ _FIRST_TO_LAST: Final = (
 
 
 def begun(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Transition:
-    """The saga with all its root steps in flight."""
+    """The saga with all its root steps in flight; suspended until it is due, if it is."""
     branches, started = _with_ready(saga, definition, {}, moment)
+    if saga.status == SagaStatus.SUSPENDED:
+        branches = {
+            step_id: replace(each, status=SagaStatus.SUSPENDED, deadline_at=saga.deadline_at)
+            for step_id, each in branches.items()
+        }
+        started = ()
     return Transition(_summed_up(saga, definition, branches, moment), started=started)
 
 

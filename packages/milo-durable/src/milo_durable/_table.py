@@ -50,6 +50,7 @@ class SagaTable:
         self.channel = channel_of(table)
         self._columns = [table.c[name] for name in _COLUMNS]
         self._insert = insert(table)
+        self._insert_waiting = self._insert.returning(self.wakes())
         self._by_id = select(*self._columns).where(table.c.id == bindparam("b_id"))
         self._by_id_locked = self._by_id.with_for_update()
         self._updates: dict[tuple[bool, ...], Any] = {}
@@ -89,11 +90,12 @@ class SagaTable:
         )
 
     async def add(self, connection: AsyncConnection, saga: SagaSnapshot) -> None:
-        """Insert a new saga."""
+        """Insert a new saga; when it begins later, workers are woken to look when."""
         row = {name: getattr(saga, name) for name in _COLUMNS}
         row |= {"status": str(saga.status), "step_history": list(saga.step_history)}
         row["branches"] = _branches_to_json(saga)
-        await connection.execute(self._insert, row)
+        statement = self._insert_waiting if saga.status in _WAITING else self._insert
+        await connection.execute(statement, row)
 
     async def get(
         self, connection: AsyncConnection, saga_id: UUID, *, lock: bool = False

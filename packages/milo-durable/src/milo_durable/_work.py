@@ -33,12 +33,10 @@ async def execute(
 ) -> tuple[Outcome, Any]:
     """The outcome of the current step, and the input it had, as JSON."""
     step = definition.steps[saga.current_step_index]
-    given: Any = None
     try:
-        value = step.types.input_of(_input(saga, definition, step))
-        given = step.types.input_to_json(value)
+        value, given = given_now(saga, definition)
     except Exception as error:  # the input_map's, or a value it should not have made
-        return Failed(told(error), retries=False), given
+        return Failed(told(error), retries=False), None
     outcome = await attempt(step, step.step.execute, (value,), lease, renew)
     if isinstance(outcome, Failed):
         return outcome, given
@@ -63,6 +61,17 @@ async def compensate(
         return Failed(told(error), retries=False), given
     outcome = await attempt(step, step.step.compensate, (inp, out), lease, renew)
     return (outcome if isinstance(outcome, Failed) else Succeeded(None)), given
+
+
+def given_now(saga: SagaSnapshot, definition: SagaDefinition) -> tuple[Any, Any]:
+    """What the current step is given if it runs now, and that as JSON.
+
+    Raises:
+        Exception: what the ``input_map`` raised, or SagaDataError for what it returned.
+    """
+    step = definition.steps[saga.current_step_index]
+    value = step.types.input_of(_input(saga, definition, step))
+    return value, step.types.input_to_json(value)
 
 
 def _input(saga: SagaSnapshot, definition: SagaDefinition, step: StepDefinition) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
+from milo_durable import _work
 from milo_durable._branches import (
     aborted_branches,
     after_branch,
@@ -30,7 +31,7 @@ from milo_durable._decisions import (
 )
 from milo_durable.definition import SagaDefinition
 from milo_durable.engine import SagaEngine, read_id
-from milo_durable.errors import SagaStateError
+from milo_durable.errors import SagaDataError, SagaStateError
 from milo_durable.models import SagaStateMixin
 from milo_durable.snapshot import SagaSnapshot
 from milo_durable.status import TERMINAL, SagaStatus
@@ -80,14 +81,16 @@ class SagaAdmin(Generic[Model]):
 
         Raises:
             SagaStateError: it is not suspended.
-            SagaDataError: the step's model does not take the output.
+            SagaDataError: the step's model does not take the output, or the step was not tried
+                yet and its ``input_map`` fails.
         """
 
         def skip(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Transition:
             chosen = chosen_step(saga, definition, step_id, (SagaStatus.SUSPENDED,), SKIP)
-            step = definition.steps[definition.index_of(chosen)]
+            view = focused(saga, definition, chosen) if saga.branches else saga
+            step = definition.steps[view.current_step_index]
             output = Succeeded(step.types.output_to_json(mock_output), skipped=True)
-            given = input_of_last_attempt(saga, chosen)  # what it is undone with
+            given = _what_it_is_undone_with(view, definition)
             if saga.branches:
                 return after_branch(saga, definition, chosen, output, given, moment)
             return after_execution(saga, definition, output, given, moment)
@@ -187,6 +190,22 @@ def _abort(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Tr
     if saga.branches:
         return aborted_branches(saga, definition, ABORTED, moment)
     return aborted(saga, moment)
+
+
+def _what_it_is_undone_with(saga: SagaSnapshot, definition: SagaDefinition) -> Any:
+    """What the current step was given last, or would be given now if it was not tried yet."""
+    step = definition.steps[saga.current_step_index]
+    given = input_of_last_attempt(saga, step.step_id)
+    if given is not None:
+        return given
+    try:
+        return _work.given_now(saga, definition)[1]
+    except Exception as cause:  # the input_map's, or a value it should not have made
+        raise SagaDataError(
+            f"{step.step_id} of saga {saga.id} cannot be skipped: it was not tried yet, and its "
+            f"input_map fails, so it could not be undone later ({_work.told(cause)}); abort the "
+            "saga instead"
+        ) from cause
 
 
 def _refuse_unless(saga: SagaSnapshot, allowed: tuple[SagaStatus, ...], asked: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID, uuid4
 
@@ -17,7 +18,7 @@ from milo_durable._inbox import Inbox
 from milo_durable._json import check_json
 from milo_durable._outbox import OutboxTable
 from milo_durable._table import SagaTable
-from milo_durable.definition import SagaDefinition, check_text
+from milo_durable.definition import SagaDefinition, check_span, check_text
 from milo_durable.engine import LEASE, Clock, SagaEngine, read_id, utc_now
 from milo_durable.errors import (
     InvalidEventError,
@@ -26,6 +27,7 @@ from milo_durable.errors import (
     SagaStateError,
 )
 from milo_durable.events import (
+    LONGEST_WAIT,
     AwaitingEvent,
     NotifyEvent,
     NotifyResult,
@@ -85,21 +87,37 @@ class SagaOrchestrator(Generic[Model]):
         self.engine.definitions.add(saga_name, definition)
 
     async def start(
-        self, saga_name: str, initial_data: Mapping[str, Any], aggregation_id: str
+        self,
+        saga_name: str,
+        initial_data: Mapping[str, Any],
+        aggregation_id: str,
+        *,
+        at: datetime | None = None,
+        after: timedelta | None = None,
     ) -> UUID:
         """Start a saga, drive it until it ends or waits, and return its id.
 
         What becomes of it is in ``get_snapshot``; a failing step does not raise here.
 
+        With ``at``, a moment, or ``after``, a length of time from now, it is stored now, and
+        ``run_due`` or a ``Worker`` begins it then; this version of it, also if there is a newer
+        one by then. Until then it is ``SUSPENDED``: it is the active saga of its aggregation,
+        takes no event, ``SagaAdmin.retry_step`` begins it at once and ``abort`` calls it off.
+
         Raises:
             UnknownSagaError: no saga of that name is registered.
+            SagaDefinitionError: ``aggregation_id``, ``at`` or ``after`` cannot be meant.
             SagaDataError: ``initial_data`` cannot be stored as JSON.
             ActiveSagaAlreadyExistsError: a saga of this aggregation is active.
         """
         definition = self.engine.definitions.newest(saga_name)
         check_text("aggregation_id, which names what the saga is about,", aggregation_id)
         data = check_json(_mapping("initial_data", initial_data), "initial_data")
+        _check_beginning(at, after)
         saga = self._new(saga_name, definition, data, aggregation_id)
+        if at is not None or after is not None:
+            due = saga.created_at + after if after is not None else at
+            saga = replace(saga, status=SagaStatus.SUSPENDED, deadline_at=due)
         await self.engine.drive(await self.engine.begin(saga))
         return saga.id
 
@@ -242,6 +260,23 @@ class SagaOrchestrator(Generic[Model]):
                 "InboxMessageMixin"
             )
         return self.inbox
+
+
+def _check_beginning(at: object, after: Any) -> None:
+    if at is not None and after is not None:
+        raise SagaDefinitionError(
+            f"at={at!r:.200} and after={after!r:.200} both say when the saga begins; give one"
+        )
+    if not (at is None or (isinstance(at, datetime) and at.utcoffset() is not None)):
+        raise SagaDefinitionError(
+            f"at must be a datetime with a time zone, not {at!r:.200}; for instance "
+            "datetime.now(UTC) + timedelta(hours=1)"
+        )
+    if after is None:
+        return
+    check_span("after", after)
+    if after > LONGEST_WAIT:
+        raise SagaDefinitionError(f"after must be a hundred years at most, not {after!r}")
 
 
 def _mapping(what: str, given: Any) -> dict[str, Any]:

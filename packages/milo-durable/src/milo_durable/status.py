@@ -12,7 +12,7 @@ class SagaStatus(StrEnum):
     RUNNING = "RUNNING"
     """A worker has it until its deadline, which it puts off while it works."""
     SUSPENDED = "SUSPENDED"
-    """It waits for its next attempt, which is its deadline, or for an event."""
+    """It waits for its first or next attempt, which is its deadline, or for an event."""
     COMPENSATING = "COMPENSATING"
     """As ``RUNNING``, on the way back."""
     COMPENSATING_SUSPENDED = "COMPENSATING_SUSPENDED"
