@@ -7,12 +7,13 @@ from datetime import timedelta
 
 import pytest
 from saga_tools import DAY, Plain, Step, Word, chain, failing, on, refuse, wait_once
+from sqlalchemy import event
 
 from milo_durable import ActiveSagaAlreadyExistsError, BaseStep, FixedRetry, SagaStatus
 from milo_durable.engine import utc_now
 
 SHORT = timedelta(milliseconds=60)
-RETRIES = {"retry_policy": FixedRetry(3, DAY)}
+RETRY, RETRIES = ({"retry_policy": FixedRetry(times, DAY)} for times in (1, 3))
 
 
 class Gate:
@@ -158,6 +159,98 @@ def test_a_lost_lease_cancels_the_step_and_changes_nothing(database, caplog):
         assert "moved on meanwhile" in caplog.text
 
     caplog.set_level(logging.WARNING)
+    on(database, scenario)
+
+
+def refusing_renewals(bench, times):
+    """Have so many renewals fail, as when the database is away; what is set by the next."""
+    left, renewed = [None] * times, asyncio.Event()
+
+    def look(connection, cursor, statement, *rest):
+        if not statement.startswith("UPDATE saga SET deadline_at"):
+            return
+        if left:
+            left.pop()
+            raise ConnectionResetError("cut off")
+        renewed.set()
+
+    event.listen(bench.engine.sync_engine, "before_cursor_execute", look)
+    return renewed
+
+
+def test_a_renewal_that_fails_is_tried_again(database, caplog):
+    """A database that is away for less than a lease costs a running step nothing."""
+    journal = []
+
+    async def scenario(bench):
+        renewed = refusing_renewals(bench, times=2)
+
+        async def until_renewed(attempt, inp):
+            await renewed.wait()
+
+        holder, _ = bench.another(clock=utc_now, lease=timedelta(seconds=2))
+        holder.register("saga", chain(Step("a", journal, until_renewed)))
+        saga_id = await holder.start("saga", {"word": "go"}, "key")
+        assert await bench.status(saga_id) == "COMPLETED" and journal == ["do a"]
+        assert caplog.text.count("could not be renewed") == 2
+
+    caplog.set_level(logging.WARNING)
+    on(database, scenario)
+
+
+@pytest.mark.parametrize("how", ["fails", "hangs"])
+def test_a_lease_that_cannot_be_renewed_ends(database, how, monkeypatch):
+    """A step is cancelled when its lease is over, for others take its saga then."""
+    monkeypatch.setattr("milo_durable._work.GRACE", timedelta(0))
+
+    async def scenario(bench):
+        gate = Gate()
+        holder, _ = bench.another(lease=10 * SHORT)
+        if how == "fails":
+            refusing_renewals(bench, times=1000)
+        else:
+            holder.engine.table.renew = lambda *_: asyncio.Event().wait()
+        holder.register("saga", chain(Step("a", [], gate)))
+        with pytest.raises(TimeoutError, match="did not renew a lease"):
+            await holder.start("saga", {"word": "go"}, "key")
+        assert gate.cancelled
+        (row,) = await bench.sagas()
+        assert row.status == "RUNNING" and row.step_history == []
+
+    on(database, scenario)
+
+
+def test_a_claimed_saga_is_nobody_elses(database):
+    """A claim puts the deadline off: no other worker takes what the first still drives."""
+    journal = []
+
+    async def scenario(bench):
+        forward, back, errors = Gate(), Gate(), [RuntimeError("cannot be undone yet")]
+
+        async def behave(attempt, inp):
+            if attempt == 2:
+                await forward(attempt, inp)
+            raise RuntimeError("refused")
+
+        async def undo():
+            if errors:
+                raise errors.pop()
+            await back(2, None)
+
+        steps = Step("a", journal, undo=undo), Step("b", journal, behave)
+        saga_id = await bench.begin(chain(*steps, step0=RETRY, step1=RETRY))
+        other, _ = bench.another(engine=database.engine())
+        other.register("saga", chain(Step("a", journal), Step("b", journal)))
+        for gate in (forward, back):
+            bench.clock.forward()
+            driving = asyncio.ensure_future(bench.orchestrator.run_due())
+            await gate.inside.wait()
+            assert await other.run_due() == 0
+            gate.open.set()
+            assert await driving == 1
+        assert await bench.status(saga_id) == "COMPENSATED"
+        assert journal == ["do a", "do b", "do b", "undo a go go>a", "undo a go go>a"]
+
     on(database, scenario)
 
 

@@ -20,6 +20,9 @@ from milo_durable.snapshot import SagaSnapshot
 
 _log = logging.getLogger(__name__)
 
+GRACE = timedelta(seconds=5)
+"""How much later than its timeout a step is taken for dead, so that it can say so itself."""
+
 Renew = Callable[[], Awaitable[bool]]
 """Puts the saga's deadline off; ``False`` when it is somebody else's by now."""
 
@@ -109,6 +112,7 @@ async def attempt(
 
     Raises:
         LeaseLost: the saga was taken over meanwhile; the step was cancelled.
+        TimeoutError: the database did not renew the lease in time; the same.
     """
     work = asyncio.ensure_future(called(function, arguments))
     seconds = None if step.timeout is None else step.timeout.total_seconds()
@@ -145,11 +149,28 @@ def _on_thread(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
 
 
 async def _finish(work: asyncio.Future[Any], lease: timedelta, renew: Renew) -> None:
-    """Wait for ``work``, and put the deadline off every third of a lease."""
-    interval = lease.total_seconds() / 3
-    while not (await asyncio.wait({work}, timeout=interval))[0]:
-        if not await renew():
+    """Wait for ``work``, and put the deadline off every third of a lease.
+
+    A renewal that fails, as when the database is away for a while, is tried again, four times as
+    often, while the lease lasts.
+    """
+    clock, seconds = asyncio.get_running_loop().time, lease.total_seconds()
+    lasts = seconds + GRACE.total_seconds() / 2  # the other half is for the step to end in
+    ends, pause = clock() + lasts, seconds / 3
+    while not (await asyncio.wait({work}, timeout=pause))[0]:
+        began = clock()
+        try:
+            async with asyncio.timeout_at(ends):
+                is_held = await renew()
+        except Exception as error:  # the database's
+            pause = seconds / 12
+            if clock() + pause > ends:
+                raise TimeoutError("the database did not renew a lease in time") from error
+            _log.warning("a lease could not be renewed; that is tried again: %r", error)
+            continue
+        if not is_held:
             raise LeaseLost
+        ends, pause = began + lasts, seconds / 3
 
 
 async def _let_go(work: asyncio.Future[Any]) -> None:

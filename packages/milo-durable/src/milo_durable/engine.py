@@ -48,6 +48,7 @@ from milo_durable._recording import (
     refused_by_commit,
 )
 from milo_durable._table import SagaTable
+from milo_durable._work import GRACE
 from milo_durable.definition import SagaDefinition, check_span, check_text
 from milo_durable.errors import (
     ActiveSagaAlreadyExistsError,
@@ -67,8 +68,6 @@ Views: TypeAlias = tuple[SagaSnapshot, ...]
 
 LEASE = timedelta(minutes=5)
 """How long a worker has a saga before others may take it, unless it puts that off."""
-GRACE = timedelta(seconds=5)
-"""How much later than its timeout a step is taken for dead, so that it can say so itself."""
 
 
 def utc_now() -> datetime:
