@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, async_sessionmaker
 
 from milo_durable import _crash
 from milo_durable.errors import SagaDefinitionError
+
+_LEVELS: Final = {"postgresql": "READ COMMITTED"}
+"""How a transaction sees others, where that is not the strictest way: locks do the rest."""
 
 
 class Database:
@@ -28,6 +31,8 @@ class Database:
         self.engine = engine
         self.sessions = session_maker
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
+        level = _LEVELS.get(engine.dialect.name, "SERIALIZABLE")
+        self._several = engine.execution_options(isolation_level=level)  # whatever the engine's is
 
     def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A connection on which nothing is written."""
@@ -44,7 +49,7 @@ class Database:
     @asynccontextmanager
     async def transaction(self, commit: str) -> AsyncIterator[AsyncConnection]:
         """A connection whose statements are committed together, or not at all on an error."""
-        async with self.engine.begin() as connection:
+        async with self._several.begin() as connection:
             yield connection
             _crash.before(commit)
         _crash.after(commit)

@@ -66,10 +66,11 @@ class OutboxTable:
             .order_by(table.c.id)
             .limit(bindparam("b_limit"))
             .with_for_update(skip_locked=True)
+            .cte("due")  # found once: a subquery may be run again for each row, past its limit
         )
         self._claim = (
             update(table)
-            .where(table.c.id.in_(due.scalar_subquery()))
+            .where(table.c.id.in_(select(due.c.id)))
             .values(claimed_until=bindparam("b_until"), attempts=table.c.attempts + 1)
             .returning(
                 *(table.c.id, table.c.saga_id, table.c.event_type, table.c.key),
