@@ -170,7 +170,7 @@ def test_fixed_retry_three_is_four_executions():
 
 @pytest.mark.parametrize("given_", [-1, True, 1.5, "3", None])
 def test_a_policy_that_cannot_be_meant(given_):
-    """A number of retries is a whole number from 0, and a wait a timedelta from 0."""
+    """A number of retries is a whole number from 0, and a wait a timedelta up to a century."""
     for policy in (FixedRetry, ExponentialRetry):
         with pytest.raises(SagaDefinitionError, match="max_attempts must be"):
             policy(given_)
@@ -178,6 +178,8 @@ def test_a_policy_that_cannot_be_meant(given_):
             policy(1, given_)
         with pytest.raises(SagaDefinitionError, match="delay must be a timedelta"):
             policy(1, timedelta(seconds=-1))
+        with pytest.raises(SagaDefinitionError, match="to 36500 days, not"):
+            policy(1, timedelta.max)
 
 
 EVENT = NotifyEvent({}, event_id="e", event_type="t", correlation_id="c")

@@ -36,6 +36,7 @@ def first(ctx):
         ({"step_id": "taken"}, "two steps"),
         ({"timeout": 5}, "timeout must be a timedelta"),
         ({"timeout": timedelta(0)}, "timeout must be a timedelta"),
+        ({"timeout": timedelta.max}, "and of at most 36500 days"),
         ({"depends_on": "taken"}, "depends_on takes"),
         ({"depends_on": 0}, "depends_on takes"),
         ({"depends_on": [None]}, "depends_on takes"),

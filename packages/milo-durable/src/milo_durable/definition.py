@@ -13,7 +13,7 @@ from uuid import UUID
 from milo_durable._json import check_json
 from milo_durable.errors import SagaDefinitionError
 from milo_durable.events import OnTimeout
-from milo_durable.retry import NoRetry, RetryPolicy
+from milo_durable.retry import LONGEST, NoRetry, RetryPolicy
 from milo_durable.steps import BaseStep, StepTypes, can_be_undone, recorders_of
 
 _STEP_ID = re.compile(r"[\w.-]+")
@@ -262,8 +262,9 @@ def check_text(what: str, given: object) -> None:
 
 
 def check_span(what: str, given: object) -> None:
-    """Raises: SagaDefinitionError: it is no length of time above 0."""
-    if not isinstance(given, timedelta) or given <= timedelta(0):
+    """Raises: SagaDefinitionError: it is no length of time above 0, or of more than a century."""
+    if not isinstance(given, timedelta) or not timedelta(0) < given <= LONGEST:
         raise SagaDefinitionError(
-            f"{what} must be a timedelta above 0, not {given!r}; for instance timedelta(seconds=30)"
+            f"{what} must be a timedelta above 0 and of at most {LONGEST.days} days, not "
+            f"{given!r}; for instance timedelta(seconds=30)"
         )

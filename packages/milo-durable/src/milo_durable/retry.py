@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 from milo_durable.errors import SagaDefinitionError
+
+LONGEST: Final = timedelta(days=36_500)
+"""No span is longer: what lies that far ahead still has a date."""
 
 
 class RetryPolicy(Protocol):
@@ -88,8 +91,8 @@ def _check(policy: object, max_attempts: object, **delays: object) -> None:
             f"{name}: max_attempts must be a whole number from 0, not {max_attempts!r}"
         )
     for field, delay in delays.items():
-        if not isinstance(delay, timedelta) or delay < timedelta(0):
+        if not isinstance(delay, timedelta) or not timedelta(0) <= delay <= LONGEST:
             raise SagaDefinitionError(
-                f"{name}: {field} must be a timedelta from 0, not {delay!r}; for instance "
-                "timedelta(seconds=5)"
+                f"{name}: {field} must be a timedelta from 0 to {LONGEST.days} days, not "
+                f"{delay!r}; for instance timedelta(seconds=5)"
             )
