@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -103,7 +102,7 @@ async def main(url: str) -> None:
             initial_data={"model": "gemma-2b"},
             aggregation_id="gemma-2b",
         )
-        admin = SagaAdmin[Any](orchestrator.engine)
+        admin = SagaAdmin(orchestrator.engine)
         show(await admin.get_saga(saga_id))
 
         print("\nthe operator tries again, in vain")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic
 from uuid import UUID
 
 from milo_durable import _work
@@ -36,7 +36,15 @@ from milo_durable.models import SagaStateMixin
 from milo_durable.snapshot import SagaSnapshot
 from milo_durable.status import TERMINAL, SagaStatus
 
-Model = TypeVar("Model", bound=SagaStateMixin)
+if TYPE_CHECKING:  # a default, so that SagaAdmin(engine) needs no annotation; new in 3.13
+    from typing_extensions import TypeVar
+
+    Model = TypeVar("Model", bound=SagaStateMixin, default=SagaStateMixin)
+else:
+    from typing import TypeVar
+
+    Model = TypeVar("Model", bound=SagaStateMixin)
+
 RETRY: Final = "try its step again"
 SKIP: Final = "skip its step"
 EXPIRE: Final = "have its wait ended"
