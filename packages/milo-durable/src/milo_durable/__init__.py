@@ -11,6 +11,7 @@ admin         ``SagaAdmin``: what operators call
 worker        ``Worker``: has what is due done, until it is stopped; _bell: wakes it
 outbox        ``OutboxDispatcher``: publishes what steps have put into the outbox
 engine        ``SagaEngine``: drives sagas from step to step
+hooks         ``SagaHooks``: being told what happens; _hooks: calls them
 opening       ``open_orchestrator``: tables and engine in one line
 snapshot      ``SagaSnapshot``: a saga as it stands
 _decisions    what follows from the outcome of a step; no database, no clock
@@ -51,6 +52,7 @@ from milo_durable.events import (
     OnTimeout,
     StepAwaitEvent,
 )
+from milo_durable.hooks import SagaHooks, StepEvent
 from milo_durable.models import InboxMessageMixin, OutboxMessageMixin, SagaStateMixin
 from milo_durable.opening import open_orchestrator
 from milo_durable.orchestrator import SagaOrchestrator
@@ -88,6 +90,7 @@ __all__ = [
     "SagaDefinitionError",
     "SagaEngine",
     "SagaError",
+    "SagaHooks",
     "SagaNotFoundError",
     "SagaOrchestrator",
     "SagaSnapshot",
@@ -96,6 +99,7 @@ __all__ = [
     "SagaStatus",
     "StepAwaitEvent",
     "StepDefinition",
+    "StepEvent",
     "StepRef",
     "UnknownSagaError",
     "Worker",

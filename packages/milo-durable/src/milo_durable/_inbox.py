@@ -168,7 +168,7 @@ class Inbox:
             if not await engine.table.move(connection, saga, transition):
                 await connection.rollback()
                 return None
-        (woken,) = engine.following(saga, transition)
+        (woken,) = await engine.told(saga, transition)
         return woken
 
 

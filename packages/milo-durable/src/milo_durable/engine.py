@@ -39,6 +39,7 @@ from milo_durable._decisions import (
     after_execution,
     after_expiry,
 )
+from milo_durable._hooks import HookCalls
 from milo_durable._outbox import OutboxTable, read_outbox_events
 from milo_durable._recording import (
     Recording,
@@ -63,6 +64,7 @@ from milo_durable.status import WORKING, SagaStatus
 _log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
+Decide: TypeAlias = Callable[[SagaSnapshot], Transition | None]
 Views: TypeAlias = tuple[SagaSnapshot, ...]
 """Sagas as they are to be driven; of one with branches, one view for each."""
 
@@ -129,6 +131,7 @@ class SagaEngine:
         clock: the time; one clock for all workers on a table is best.
         lease: see ``LEASE``.
         outbox: where steps put what is to be published, if anywhere.
+        hooks: who is told what happens, if anybody.
     """
 
     def __init__(
@@ -139,6 +142,7 @@ class SagaEngine:
         clock: Clock = utc_now,
         lease: timedelta = LEASE,
         outbox: OutboxTable | None = None,
+        hooks: HookCalls | None = None,
     ) -> None:
         check_span("lease", lease)
         self.database = database
@@ -147,6 +151,7 @@ class SagaEngine:
         self.clock = clock
         self.lease = lease
         self.outbox = outbox
+        self.hooks = hooks
 
     def moment(self) -> Moment:
         """Now, with a fresh token."""
@@ -181,10 +186,14 @@ class SagaEngine:
                 await self.table.add(connection, transition.after)
         except IntegrityError as cause:
             raise ActiveSagaAlreadyExistsError(saga.aggregation_id) from cause
-        return self.following(saga, transition)
+        if self.hooks:
+            await self.hooks.started(transition.after)
+        if transition.started:
+            return tuple(focused(transition.after, definition, each) for each in transition.started)
+        return (saga,) if saga.status in WORKING else ()
 
     async def change(
-        self, commit: str, saga_id: UUID, decide: Callable[[SagaSnapshot], Transition | None]
+        self, commit: str, saga_id: UUID, decide: Decide, *, resumes: bool = True
     ) -> tuple[SagaSnapshot, Views]:
         """Change a saga as ``decide`` says: as it is then, and what there is to drive of it.
 
@@ -197,10 +206,10 @@ class SagaEngine:
         """
         while True:
             with suppress(_MovedMeanwhileError):
-                return await self._change_once(commit, saga_id, decide)
+                return await self._change_once(commit, saga_id, decide, resumes)
 
     async def _change_once(
-        self, commit: str, saga_id: UUID, decide: Callable[[SagaSnapshot], Transition | None]
+        self, commit: str, saga_id: UUID, decide: Decide, resumes: bool
     ) -> tuple[SagaSnapshot, Views]:
         with refused_by_commit() as written:
             async with self.database.transaction(commit) as connection:
@@ -214,11 +223,19 @@ class SagaEngine:
                     raise ActiveSagaAlreadyExistsError(saga.aggregation_id) from cause
                 if not moved:
                     raise _MovedMeanwhileError  # rolls back
-        return _moved(saga, transition), self.following(saga, transition)
+        following = await self.told(saga, transition, resumes=resumes)
+        return _moved(saga, transition), following
 
-    def following(self, saga: SagaSnapshot, transition: Transition) -> Views:
-        """What there is to drive once ``transition`` has been carried out."""
+    async def told(
+        self, saga: SagaSnapshot, transition: Transition, *, resumes: bool = True
+    ) -> Views:
+        """What there is to drive after ``transition``, of which the hooks are told.
+
+        It has been committed. ``resumes`` is whether somebody outside has set the saga going.
+        """
         after = _moved(saga, transition)
+        if self.hooks:
+            await self.hooks.moved(saga, after, transition, resumes=resumes)
         if transition.started:
             definition = self.definitions.of(saga)
             return tuple(focused(after, definition, step_id) for step_id in transition.started)
@@ -244,6 +261,12 @@ class SagaEngine:
 
         That is nothing if the saga ends or waits, or is somebody else's by now.
         """
+        if not self.hooks:
+            return await self._advance(view)
+        async with self.hooks.around(view, self.definitions.of(view)):
+            return await self._advance(view)
+
+    async def _advance(self, view: SagaSnapshot) -> Views:
         try:
             outcome, given = await self._outcome(view)
             try:
@@ -276,7 +299,7 @@ class SagaEngine:
         transition = follows(view, definition, outcome, given, self.moment())
         if not await self._commit(view, transition):
             raise _work.LeaseLost
-        return self.following(view, transition)
+        return await self.told(view, transition)
 
     async def _commit(self, saga: SagaSnapshot, transition: Transition) -> bool:
         """Carry ``transition`` out; in one statement, unless more is stored beside it."""
@@ -329,7 +352,7 @@ class SagaEngine:
                 return None
             return put_off(saga, definition, step_id, deadline, self.moment())
 
-        await self.change(commit, view.id, decide)
+        await self.change(commit, view.id, decide, resumes=False)
         return is_ours
 
     async def drive_all(self, sagas: Iterable[SagaSnapshot]) -> None:
@@ -424,7 +447,7 @@ class SagaEngine:
             transition = after_expiry(saga, definition, self.moment())
             async with self.database.statement("expire") as connection:
                 moved = await self.table.move(connection, saga, transition)
-            return moved, self.following(saga, transition) if moved else ()
+            return moved, await self.told(saga, transition) if moved else ()
         views: Views = ()
         changes = 0
         goes_on = True
@@ -436,7 +459,7 @@ class SagaEngine:
             return transition
 
         while goes_on:
-            _, following = await self.change("branch.claim", saga.id, decide)
+            _, following = await self.change("branch.claim", saga.id, decide, resumes=False)
             views += following
             changes += goes_on
         return changes > 0, views

@@ -43,7 +43,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 class SagaStateMixin:
     """The columns of a saga table.
 
-    ``context`` holds ``initial_data``, the ``outputs`` of steps by their id, and the events.
+    ``context`` holds ``initial_data``, the ``outputs`` of steps by their id, the events,
+    and the ``headers`` that hooks have given.
     ``step_history`` has an entry for each execution and compensation that has ended.
     ``awaiting`` is what a suspended saga waits for, ``NULL`` when it waits for its next attempt.
     ``branches`` holds the steps in flight of a saga whose steps may run beside each other.

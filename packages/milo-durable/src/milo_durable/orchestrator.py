@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import async_sessionmaker
 from milo_durable._branches import accept, chosen_step, expecting_branch
 from milo_durable._database import Database
 from milo_durable._decisions import Transition, expecting
+from milo_durable._hooks import HookCalls
 from milo_durable._inbox import Inbox
 from milo_durable._json import check_json
 from milo_durable._outbox import OutboxTable
@@ -34,6 +35,7 @@ from milo_durable.events import (
     deadline_of,
     read_event,
 )
+from milo_durable.hooks import SagaHooks
 from milo_durable.models import InboxMessageMixin, OutboxMessageMixin, SagaStateMixin
 from milo_durable.snapshot import SagaSnapshot
 from milo_durable.status import SagaStatus
@@ -53,6 +55,7 @@ class SagaOrchestrator(Generic[Model]):
             ``outbox_events``, which an ``OutboxDispatcher`` publishes.
         clock: the time, aware; UTC by default.
         lease: how long a worker may be silent before others take its saga over.
+        hooks: who is told what happens to sagas, when this orchestrator makes it happen.
 
     Raises:
         SagaDefinitionError: an argument that cannot be meant.
@@ -67,13 +70,21 @@ class SagaOrchestrator(Generic[Model]):
         *,
         clock: Clock = utc_now,
         lease: timedelta = LEASE,
+        hooks: Sequence[SagaHooks] = (),
     ) -> None:
         table = SagaTable(_table_of(model_class, SagaStateMixin))
         outbox: OutboxTable | None = None
         if outbox_model_class is not None:
             outbox = OutboxTable(_table_of(outbox_model_class, OutboxMessageMixin))
         database = Database(session_maker)
-        self.engine = SagaEngine(database, table, clock=clock, lease=lease, outbox=outbox)
+        self.engine = SagaEngine(
+            database,
+            table,
+            clock=clock,
+            lease=lease,
+            outbox=outbox,
+            hooks=HookCalls(hooks) if hooks else None,
+        )
         self.inbox: Inbox | None = None
         if inbox_model_class is not None:
             self.inbox = Inbox(self.engine, _table_of(inbox_model_class, InboxMessageMixin))
@@ -234,7 +245,8 @@ class SagaOrchestrator(Generic[Model]):
         initial_data: dict[str, Any],
         aggregation_id: str,
     ) -> SagaSnapshot:
-        moment = self.engine.moment()
+        moment, hooks = self.engine.moment(), self.engine.hooks
+        headers = hooks.headers(saga_name, aggregation_id) if hooks else {}
         return SagaSnapshot(
             id=uuid4(),
             saga_name=saga_name,
@@ -243,7 +255,7 @@ class SagaOrchestrator(Generic[Model]):
             status=SagaStatus.RUNNING,
             current_step_index=0,
             step_execution_token=moment.token,
-            context={"initial_data": initial_data, "outputs": {}},
+            context={"initial_data": initial_data, "outputs": {}, **headers},
             step_history=(),
             deadline_at=moment.deadline(definition.steps[0]),
             retry_count=0,
