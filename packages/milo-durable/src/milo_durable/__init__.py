@@ -12,6 +12,7 @@ worker        ``Worker``: has what is due done, until it is stopped; _bell: wake
 outbox        ``OutboxDispatcher``: publishes what steps have put into the outbox
 engine        ``SagaEngine``: drives sagas from step to step
 hooks         ``SagaHooks``: being told what happens; _hooks: calls them
+otel          ``OtelHooks``: traces and metrics; not imported here
 opening       ``open_orchestrator``: tables and engine in one line
 snapshot      ``SagaSnapshot``: a saga as it stands
 _decisions    what follows from the outcome of a step; no database, no clock
