@@ -27,6 +27,7 @@ from milo_durable import (
     StepAwaitEvent,
 )
 from milo_durable.opening import InboxMessage, OutboxMessage, Saga, SagaBase
+from milo_durable.status import ACTIVE
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 AGAIN = FixedRetry(1, HOUR)
@@ -352,6 +353,21 @@ async def publish(bench):
     await bench.settled(saga_id)
 
 
+def clumsy(journal):
+    return [
+        (Step(journal, "a", fails=1, undo_fails=1), AGAIN),
+        (Step(journal, "b", fails=99), None),
+    ]
+
+
+async def resume(bench):
+    """Somebody goes on with the saga by hand, forward and back, until it has ended."""
+    saga_id = await bench.started()
+    while (await bench.admin.get_saga(saga_id)).status in ACTIVE:
+        bench.ahead += DAY
+        await bench.orchestrator.resume(saga_id)
+
+
 SCENARIOS = {
     "bought": Scenario(
         steps=bought,
@@ -437,6 +453,12 @@ SCENARIOS = {
         play=end_the_wait,
         ends=SagaStatus.COMPENSATED,
         journal=("do a", "do w", "undo a"),
+    ),
+    "resumed": Scenario(
+        steps=clumsy,
+        play=resume,
+        ends=SagaStatus.COMPENSATED,
+        journal=("do a", "do a", "do b", "undo a", "undo a"),
     ),
     "operated": Scenario(
         steps=gates,

@@ -556,3 +556,19 @@ def test_a_saga_that_begins_later_begins_with_all_its_roots(database):
         assert await bench.status(saga_id) == "COMPLETED" and len(journal) == 2
 
     on(database, scenario)
+
+
+def test_resume_sets_all_branches_going_that_wait_for_the_time(database):
+    """One that waits for an event stays; with nothing else it is refused."""
+    journal = []
+
+    async def scenario(bench):
+        parts = [Part(name, journal, failing(1), retries=AGAIN) for name in ("a", "b")]
+        parts.append(Part("w", journal, waits_for("paid")))
+        saga_id = await bench.begin(graph(parts))
+        saga = await bench.orchestrator.resume(saga_id)
+        assert list(saga.branches) == ["w"] and journal.count("do a") == 2
+        with pytest.raises(SagaStateError, match="waits for an event of type 'paid'"):
+            await bench.orchestrator.resume(saga_id)
+
+    on(database, scenario)

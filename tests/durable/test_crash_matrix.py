@@ -40,6 +40,7 @@ SCENARIO_OF = {
     **dict.fromkeys(("outbox.claim", "outbox.sent", "outbox.retry", "hand_over"), "asked"),
     **dict.fromkeys(("expire", "admin.compensate"), "unpaid"),
     "admin.expire": "expired",
+    "resume": "resumed",
     **dict.fromkeys(("admin.retry", "admin.skip", "admin.abort"), "operated"),
 }
 OTHERS = [
@@ -64,6 +65,7 @@ OTHERS = [
     ("scheduled", "claim.after"),
     ("missed", "expire.before"),
     ("missed", "expire.after"),
+    ("resumed", "resume.after:2"),  # on the way back
     ("told_twice", "inbox.store.after:2"),
     ("told_twice", "inbox.apply.before:2"),
     ("told_twice", "inbox.apply.after:2"),

@@ -17,6 +17,7 @@ opening       ``open_orchestrator``: tables and engine in one line
 snapshot      ``SagaSnapshot``: a saga as it stands
 _decisions    what follows from the outcome of a step; no database, no clock
 _branches     the same for steps that run beside each other
+_resume       what ``resume`` allows
 _table        every statement on the saga table; _inbox: on the inbox;
               _outbox: on the outbox
 _sql          what the two databases write differently; _json: what both hold

@@ -261,17 +261,19 @@ def _is_undone(definition: SagaDefinition, branches: Branches) -> bool:
 # What is due, and what puts it off
 
 
-def due(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Transition | None:
+def due(
+    saga: SagaSnapshot, definition: SagaDefinition, moment: Moment, *, early: bool = False
+) -> Transition | None:
     """The next thing to do with branches whose deadline has passed, ``None`` if there is none.
 
-    That is a wait that has come to nothing, or else all that is to be run again.
+    That is a wait that has come to nothing, or else all that is to be run again; ``early``, also
+    those that wait for their next attempt.
     """
     late = {
         step_id: branch
         for step_id, branch in saga.branches.items()
-        if branch.status in _IN_FLIGHT
-        and branch.deadline_at is not None
-        and branch.deadline_at <= moment.now
+        if _is_late(branch, moment)
+        or (early and branch.status == SagaStatus.SUSPENDED and not _waits(branch))
     }
     for step_id, branch in late.items():
         if _waits(branch):
@@ -284,6 +286,11 @@ def due(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Trans
     }
     after = _summed_up(saga, definition, {**saga.branches, **again}, moment)
     return Transition(after, started=tuple(again))
+
+
+def _is_late(branch: Branch, moment: Moment) -> bool:
+    is_in_flight = branch.status in _IN_FLIGHT
+    return is_in_flight and branch.deadline_at is not None and branch.deadline_at <= moment.now
 
 
 def expired(

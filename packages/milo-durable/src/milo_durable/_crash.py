@@ -34,6 +34,7 @@ COMMITS: Final = (
     "branch.claim",
     "claim",
     "expire",
+    "resume",
     "notify",
     "await_event",
     "inbox.store",

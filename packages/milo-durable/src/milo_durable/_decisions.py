@@ -283,6 +283,14 @@ def again(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Tra
     return Transition(_moved(saga, SagaStatus.RUNNING, moment, deadline=deadline))
 
 
+def onward(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Transition:
+    """The current step runs, or is undone, now: whichever the saga was at."""
+    is_back = saga.status in (SagaStatus.COMPENSATING, SagaStatus.COMPENSATING_SUSPENDED)
+    status = SagaStatus.COMPENSATING if is_back else SagaStatus.RUNNING
+    deadline = moment.deadline(definition.steps[saga.current_step_index])
+    return Transition(_moved(saga, status, moment, deadline=deadline))
+
+
 def expecting(
     saga: SagaSnapshot,
     event_types: list[str] | None,

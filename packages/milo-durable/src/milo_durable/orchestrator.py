@@ -18,6 +18,7 @@ from milo_durable._hooks import HookCalls
 from milo_durable._inbox import Inbox
 from milo_durable._json import check_json
 from milo_durable._outbox import OutboxTable
+from milo_durable._resume import resumed
 from milo_durable._table import SagaTable
 from milo_durable.definition import SagaDefinition, check_span, check_text
 from milo_durable.engine import LEASE, Clock, SagaEngine, read_id, utc_now
@@ -229,6 +230,29 @@ class SagaOrchestrator(Generic[Model]):
         those whose event did not come. They are driven at the same time.
         """
         return await self.engine.run_due(limit)
+
+    async def resume(self, saga_id: UUID) -> SagaSnapshot:
+        """Go on with one saga now, drive it until it ends or waits, and return it.
+
+        It is as ``run_due`` for this saga alone, and a wait for its next attempt is cut short.
+        A saga that a worker has is left to it, until its lease is over.
+
+        Raises:
+            SagaNotFoundError: there is no such saga.
+            UnknownSagaError: its definition is not registered here.
+            SagaStateError: it has ended, waits for an event that may still come, or a worker
+                has it; the message says which.
+        """
+        engine = self.engine
+
+        def decide(saga: SagaSnapshot) -> Transition:
+            return resumed(saga, engine.definitions.of(saga), engine.moment())
+
+        saga, following = await engine.change("resume", read_id(saga_id), decide)
+        if not following:
+            return saga
+        await engine.drive(following)
+        return await engine.get(saga.id)
 
     async def run_inbox_due(self, limit: int = 100) -> int:
         """Deliver up to ``limit`` stored events whose sagas wait for them; how many."""
