@@ -11,14 +11,14 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Table, bindparam, insert, null, or_, select, update
+from sqlalchemy import Table, bindparam, insert, inspect, null, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from milo_durable._branches import accept
 from milo_durable._decisions import judge_kind
 from milo_durable.definition import check_text
 from milo_durable.engine import SagaEngine, read_id
-from milo_durable.errors import InvalidEventError
+from milo_durable.errors import InvalidEventError, SagaDefinitionError
 from milo_durable.events import NotifyEvent, NotifyResult
 from milo_durable.snapshot import Branch, SagaSnapshot
 from milo_durable.status import SagaStatus
@@ -30,10 +30,15 @@ PAGE: Final = 100
 
 
 class Inbox:
-    """One inbox table, and the engine whose sagas its events are for."""
+    """One inbox table, and the engine whose sagas its events are for.
 
-    def __init__(self, engine: SagaEngine, table: Table) -> None:
+    A built-in one was not asked for, so it may be missing in the database: then nothing is in
+    it, and what is to be stored is refused.
+    """
+
+    def __init__(self, engine: SagaEngine, table: Table, *, is_built_in: bool = False) -> None:
         self._engine = engine
+        self._is_there = not is_built_in
         self._table = table
         sagas = engine.table.table
         self._insert = insert(table).returning(engine.table.wakes())
@@ -77,6 +82,11 @@ class Inbox:
             raise InvalidEventError("say who the event is for: saga_id= or aggregation_id=")
         if aggregation_id is not None:
             check_text("aggregation_id", aggregation_id)
+        if not await self._exists():
+            raise SagaDefinitionError(
+                f"the inbox of these sagas, table {self._table.name!r}, is not in the database; "
+                "make it with metadata.create_all or a migration, or give inbox_model_class="
+            )
         row = {
             "event_id": event.event_id,
             "saga_id": None if saga_id is None else read_id(saga_id),
@@ -104,6 +114,8 @@ class Inbox:
 
     async def take(self, limit: int) -> AsyncGenerator[SagaSnapshot, None]:
         """Give up to ``limit`` events to their sagas; each saga as it is to be driven."""
+        if not await self._exists():
+            return
         woken: set[UUID] = set()
         async for row in self._waiting():
             if len(woken) >= limit:
@@ -113,6 +125,16 @@ class Inbox:
                 if saga is not None:
                     woken.add(saga.id)
                     yield saga
+
+    async def _exists(self) -> bool:
+        """Whether the table is there; asked until it is."""
+        if not self._is_there:
+            name, schema = self._table.name, self._table.schema
+            async with self._engine.database.reading() as connection:
+                self._is_there = await connection.run_sync(
+                    lambda plain: inspect(plain).has_table(name, schema=schema)
+                )
+        return self._is_there
 
     async def _waiting(self) -> AsyncIterator[Any]:
         """Each event whose saga waits, with what that waits for, oldest first.

@@ -1,19 +1,34 @@
 """The tables: mixins for models of the application's own.
 
 Mapping a model with ``SagaStateMixin`` adds two indexes to its table: one makes it impossible
-that two sagas of one aggregation id are active, the other finds what is due.
+that two sagas of one aggregation id are active, the other finds what is due. It also adds an
+inbox table to the metadata, unless that has an inbox model of the application's own, now or later.
+Indexes are named after their table, as migrations need it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import JSON, DateTime, Index, Integer, String, Table, Text, Uuid, event
+from sqlalchemy import (
+    JSON,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    Uuid,
+    event,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import Mapped, Mapper, mapped_column
+from sqlalchemy.orm import Mapped, Mapper, mapped_column, registry
 from sqlalchemy.types import TypeDecorator
 
 from milo_durable.status import ACTIVE, SagaStatus
@@ -21,6 +36,13 @@ from milo_durable.status import ACTIVE, SagaStatus
 # ``None`` is NULL in a column and ``null`` in a value that becomes a part of one.
 JSON_VALUE = JSON().with_variant(JSONB(), "postgresql")
 JSON_TYPE = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+LONGEST_NAME: Final = 63
+"""How many bytes of a name PostgreSQL keeps."""
+_KIND: Final = "milo_durable"
+"""In the ``info`` of an inbox table: which of these two it is."""
+_OWN: Final = "inbox"
+_BUILT_IN: Final = "built-in inbox"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -72,13 +94,19 @@ class InboxMessageMixin:
     """The columns of an inbox table: events that were taken in and wait for their saga."""
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
-    event_id: Mapped[str] = mapped_column(String(255), unique=True)
+    event_id: Mapped[str] = mapped_column(String(255))
     saga_id: Mapped[uuid.UUID | None] = mapped_column(Uuid)
     aggregation_id: Mapped[str | None] = mapped_column(String(255))
     event: Mapped[dict[str, Any]] = mapped_column(JSON_TYPE)
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
     applied_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When its saga has accepted it; until then it waits."""
+
+    @classmethod
+    def __table_cls__(cls, *args: Any, **options: Any) -> Table:
+        """The table; it may have the name that a built-in one has, which gives way."""
+        _remove_built_in_inboxes(args[1])
+        return Table(*args, **options)
 
 
 class OutboxMessageMixin:
@@ -98,46 +126,83 @@ class OutboxMessageMixin:
 
 
 @event.listens_for(SagaStateMixin, "instrument_class", propagate=True)
-def _add_saga_indexes(mapper: Mapper[Any], kind: type) -> None:
+def _complete_saga_table(mapper: Mapper[Any], kind: type) -> None:
     table = mapper.local_table
     if not isinstance(table, Table) or "step_execution_token" not in table.c:
         return
-    if _has_index(table, f"ix_{table.name}_due"):
-        return  # a class below one that was mapped to this table before
     is_active = table.c.status.in_([str(each) for each in ACTIVE])
-    Index(
-        f"uq_{table.name}_active",
-        table.c.aggregation_id,
-        unique=True,
-        postgresql_where=is_active,
-        sqlite_where=is_active,
-    )
-    Index(f"ix_{table.name}_due", table.c.status, table.c.deadline_at)
+    _add_index(table, "uq", "active", table.c.aggregation_id, where=is_active)
+    _add_index(table, "ix", "due", table.c.status, table.c.deadline_at)
+    _add_built_in_inbox(table)
 
 
 @event.listens_for(InboxMessageMixin, "instrument_class", propagate=True)
-def _add_inbox_indexes(mapper: Mapper[Any], kind: type) -> None:
+def _complete_inbox_table(mapper: Mapper[Any], kind: type) -> None:
     table = mapper.local_table
     if not isinstance(table, Table) or "applied_at" not in table.c:
         return
-    if not _has_index(table, f"ix_{table.name}_saga"):
-        waits = table.c.applied_at.is_(None)
-        Index(f"ix_{table.name}_saga", table.c.saga_id, sqlite_where=waits, postgresql_where=waits)
-        Index(
-            f"ix_{table.name}_aggregation",
-            table.c.aggregation_id,
-            sqlite_where=waits,
-            postgresql_where=waits,
-        )
-
-
-def _has_index(table: Table, name: str) -> bool:
-    return any(each.name == name for each in table.indexes)
+    waits = table.c.applied_at.is_(None)
+    _add_index(table, "uq", "event_id", table.c.event_id)
+    _add_index(table, "ix", "saga", table.c.saga_id, where=waits)
+    _add_index(table, "ix", "aggregation", table.c.aggregation_id, where=waits)
+    if table.info.setdefault(_KIND, _OWN) == _OWN:
+        _remove_built_in_inboxes(table.metadata)
 
 
 @event.listens_for(OutboxMessageMixin, "instrument_class", propagate=True)
-def _add_outbox_index(mapper: Mapper[Any], kind: type) -> None:
+def _complete_outbox_table(mapper: Mapper[Any], kind: type) -> None:
     table = mapper.local_table
     if isinstance(table, Table) and "sent_at" in table.c:
-        waits = table.c.sent_at.is_(None)
-        Index(f"ix_{table.name}_due", table.c.id, sqlite_where=waits, postgresql_where=waits)
+        _add_index(table, "ix", "due", table.c.id, where=table.c.sent_at.is_(None))
+
+
+def _add_index(
+    table: Table, prefix: str, suffix: str, *columns: Column[Any], where: Any = None
+) -> None:
+    """Add an index, unique if it is an ``uq``; once, however many classes are mapped to a table."""
+    name = _fitting(f"{prefix}_{table.name}_{suffix}")
+    if not any(each.name == name for each in table.indexes):
+        is_unique = prefix == "uq"
+        Index(name, *columns, unique=is_unique, sqlite_where=where, postgresql_where=where)
+
+
+def _fitting(name: str) -> str:
+    """``name``, or a shorter one where PostgreSQL would cut it off."""
+    data = name.encode()
+    if len(data) <= LONGEST_NAME:
+        return name
+    return f"{data[:50].decode(errors='ignore')}_{hashlib.sha256(data).hexdigest()[:12]}"
+
+
+# The built-in inbox
+
+
+def built_in_inbox(saga_table: Table) -> Table | None:
+    """The inbox of a saga table whose metadata has no inbox model of the application's own."""
+    for table in saga_table.metadata.tables.values():
+        is_its = (table.name, table.schema) == (_inbox_name(saga_table), saga_table.schema)
+        if is_its and table.info.get(_KIND) == _BUILT_IN:
+            return table
+    return None
+
+
+def _inbox_name(saga_table: Table) -> str:
+    return _fitting(f"{saga_table.name}_inbox")
+
+
+def _add_built_in_inbox(saga_table: Table) -> None:
+    """Add one, unless the application has an inbox model, or another table of that name."""
+    tables, name = saga_table.metadata.tables.values(), _inbox_name(saga_table)
+    is_taken = any((each.name, each.schema) == (name, saga_table.schema) for each in tables)
+    if is_taken or any(each.info.get(_KIND) == _OWN for each in tables):
+        return
+    arguments = {"schema": saga_table.schema, "info": {_KIND: _BUILT_IN}}
+    names = {"__tablename__": name, "__table_args__": arguments, "__table_cls__": Table}
+    kind = type("BuiltInInbox", (InboxMessageMixin,), names)
+    registry(metadata=saga_table.metadata).mapped(kind)
+
+
+def _remove_built_in_inboxes(metadata: MetaData) -> None:
+    for table in list(metadata.tables.values()):
+        if table.info.get(_KIND) == _BUILT_IN:
+            metadata.remove(table)

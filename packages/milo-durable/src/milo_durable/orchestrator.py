@@ -37,7 +37,12 @@ from milo_durable.events import (
     read_event,
 )
 from milo_durable.hooks import SagaHooks
-from milo_durable.models import InboxMessageMixin, OutboxMessageMixin, SagaStateMixin
+from milo_durable.models import (
+    InboxMessageMixin,
+    OutboxMessageMixin,
+    SagaStateMixin,
+    built_in_inbox,
+)
 from milo_durable.snapshot import SagaSnapshot
 from milo_durable.status import SagaStatus
 
@@ -50,8 +55,9 @@ class SagaOrchestrator(Generic[Model]):
     Args:
         model_class: a mapped class with ``SagaStateMixin``.
         session_maker: bound to the ``AsyncEngine`` of the database.
-        inbox_model_class: a mapped class with ``InboxMessageMixin``; needed for
-            ``ingest_event`` and ``run_inbox_due``.
+        inbox_model_class: a mapped class with ``InboxMessageMixin``, where ``ingest_event``
+            stores events. By default the table ``{saga table}_inbox`` that is in the metadata
+            of ``model_class``, unless an inbox model is.
         outbox_model_class: a mapped class with ``OutboxMessageMixin``; needed for steps with
             ``outbox_events``, which an ``OutboxDispatcher`` publishes.
         clock: the time, aware; UTC by default.
@@ -86,9 +92,7 @@ class SagaOrchestrator(Generic[Model]):
             outbox=outbox,
             hooks=HookCalls(hooks) if hooks else None,
         )
-        self.inbox: Inbox | None = None
-        if inbox_model_class is not None:
-            self.inbox = Inbox(self.engine, _table_of(inbox_model_class, InboxMessageMixin))
+        self.inbox = self._inbox_in(inbox_model_class)
 
     def register(self, saga_name: str, definition: SagaDefinition) -> None:
         """Make a saga known by a name; of several versions new sagas are the newest.
@@ -289,11 +293,17 @@ class SagaOrchestrator(Generic[Model]):
             updated_at=moment.now,
         )
 
+    def _inbox_in(self, model_class: type[InboxMessageMixin] | None) -> Inbox | None:
+        if model_class is not None:
+            return Inbox(self.engine, _table_of(model_class, InboxMessageMixin))
+        table = built_in_inbox(self.engine.table.table)
+        return None if table is None else Inbox(self.engine, table, is_built_in=True)
+
     def _need_inbox(self) -> Inbox:
         if self.inbox is None:
             raise SagaDefinitionError(
-                "this orchestrator has no inbox; give it inbox_model_class=, a model with "
-                "InboxMessageMixin"
+                "this orchestrator has no inbox, and none is built in beside inbox models of your "
+                "own; give it one as inbox_model_class="
             )
         return self.inbox
 
