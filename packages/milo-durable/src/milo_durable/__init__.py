@@ -19,7 +19,7 @@ _decisions    what follows from the outcome of a step; no database, no clock
 _branches     the same for steps that run beside each other
 _resume       what ``resume`` allows
 _table        every statement on the saga table; _inbox: on the inbox;
-              _outbox: on the outbox
+              _outbox: on the outbox; _purge: deletes what is done with
 _sql          what the two databases write differently; _json: what both hold
 _work         running one step: input, timeout, lease
 _recording    what a step writes in the transaction that records it

@@ -39,9 +39,11 @@ COMMITS: Final = (
     "await_event",
     "inbox.store",
     "inbox.apply",
+    "inbox.purge",
     "outbox.claim",
     "outbox.sent",
     "outbox.retry",
+    "outbox.purge",
     "hand_over",  # a worker that stops leaves a saga to others
     "admin.retry",
     "admin.skip",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,7 +17,8 @@ from sqlalchemy.exc import IntegrityError
 
 from milo_durable._branches import accept
 from milo_durable._decisions import judge_kind
-from milo_durable.definition import check_text
+from milo_durable._purge import Purge
+from milo_durable.definition import check_span, check_text
 from milo_durable.engine import SagaEngine, read_id
 from milo_durable.errors import InvalidEventError, SagaDefinitionError
 from milo_durable.events import NotifyEvent, NotifyResult
@@ -64,6 +66,7 @@ class Inbox:
             .order_by(table.c.id)
             .limit(bindparam("b_limit"))
         )
+        self._purge = Purge(engine.database, "inbox.purge", table, table.c.applied_at)
         self._apply = (
             update(table)
             .where(table.c.id == bindparam("b_id"), table.c.applied_at.is_(None))
@@ -105,6 +108,11 @@ class Inbox:
         except IntegrityError:  # the event id is unique
             return False
         return True
+
+    async def purge(self, older_than: timedelta) -> int:
+        """See ``SagaOrchestrator.purge_inbox``."""
+        check_span("older_than", older_than)
+        return await self._purge.run(older_than, self._engine.clock) if await self._exists() else 0
 
     async def deliver(self, limit: int) -> int:
         """See ``SagaOrchestrator.run_inbox_due``."""

@@ -56,6 +56,7 @@ class OutboxTable:
     """Statements on one outbox table, each on the connection that it is given."""
 
     def __init__(self, table: Table) -> None:
+        self.table = table
         self._insert = insert(table)
         due = (
             select(table.c.id)

@@ -262,6 +262,18 @@ class SagaOrchestrator(Generic[Model]):
         """Deliver up to ``limit`` stored events whose sagas wait for them; how many."""
         return await self._need_inbox().deliver(limit)
 
+    async def purge_inbox(self, older_than: timedelta) -> int:
+        """Delete events that were delivered ``older_than`` ago or before; how many.
+
+        An event of such an id that comes again is stored again, so keep them for longer than
+        senders repeat themselves. Events that wait stay. Rows are deleted in batches, each a
+        commit of its own. The newest event stays.
+
+        Raises:
+            SagaDefinitionError: ``older_than`` is no length of time above 0.
+        """
+        return await self._need_inbox().purge(older_than)
+
     async def get_snapshot(self, saga_id: UUID) -> SagaSnapshot:
         """The saga as it stands. Raises: SagaNotFoundError."""
         return await self.engine.get(read_id(saga_id))

@@ -10,6 +10,7 @@ from typing import Any
 
 from milo_durable import _work
 from milo_durable._outbox import OutgoingMessage
+from milo_durable._purge import Purge
 from milo_durable.definition import check_span
 from milo_durable.errors import SagaDefinitionError
 from milo_durable.orchestrator import SagaOrchestrator
@@ -65,6 +66,8 @@ class OutboxDispatcher:
         self._table = orchestrator.engine.outbox
         self._publish = publish
         self._lease = lease
+        sent_at = self._table.table.c.sent_at
+        self._purge = Purge(self._engine.database, "outbox.purge", self._table.table, sent_at)
 
     async def run_due(self, limit: int = 100) -> int:
         """Publish up to ``limit`` messages, oldest first; how many were sent.
@@ -87,6 +90,17 @@ class OutboxDispatcher:
             if isinstance(result, BaseException):  # the database's: sent perhaps, and not noted
                 raise result
         return sum(result for result in results if isinstance(result, int))
+
+    async def purge(self, older_than: timedelta) -> int:
+        """Delete messages that were published ``older_than`` ago or before; how many.
+
+        Those that are not published yet stay, however old. Rows are deleted in batches, each a
+        commit of its own. The newest message stays, so that no id is given twice.
+
+        Raises:
+            SagaDefinitionError: ``older_than`` is no length of time above 0.
+        """
+        return await self._purge.run(older_than, self._engine.clock)
 
     async def _send_in_order(self, messages: Sequence[OutgoingMessage], ends: float) -> int:
         sent = 0
