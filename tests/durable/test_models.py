@@ -26,12 +26,13 @@ async def indexes_of(engine, table):
 
 
 def test_the_indexes_of_the_mixin(database):
-    """A saga table has its two indexes, and an inbox its two."""
+    """A saga table has its three indexes, and an inbox its two."""
 
     async def scenario(bench):
         assert await indexes_of(bench.engine, "saga") == {
             "uq_saga_active": True,
             "ix_saga_due": False,
+            "ix_saga_created": False,
         }
         assert {"ix_inbox_saga", "ix_inbox_aggregation"} <= set(
             await indexes_of(bench.engine, "inbox")
@@ -67,8 +68,9 @@ def test_the_indexes_beside_table_args(database):
         "ix_orders_shop": False,
         "uq_orders_active": True,
         "ix_orders_due": False,
+        "ix_orders_created": False,
     }
-    assert len(Special.__table__.indexes) == 3
+    assert len(Special.__table__.indexes) == 4
 
 
 def test_the_index_holds_where_nobody_checks(database):

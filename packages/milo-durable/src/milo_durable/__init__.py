@@ -15,6 +15,7 @@ hooks         ``SagaHooks``: being told what happens; _hooks: calls them
 otel          ``OtelHooks``: traces and metrics; not imported here
 opening       ``open_orchestrator``: tables and engine in one line
 snapshot      ``SagaSnapshot``: a saga as it stands
+summary       ``SagaSummary``: a saga in a list
 _decisions    what follows from the outcome of a step; no database, no clock
 _branches     the same for steps that run beside each other
 _resume       what ``resume`` allows
@@ -63,6 +64,7 @@ from milo_durable.retry import ExponentialRetry, FixedRetry, NoRetry, RetryPolic
 from milo_durable.snapshot import Branch, SagaSnapshot
 from milo_durable.status import SagaStatus
 from milo_durable.steps import BaseStep
+from milo_durable.summary import SagaSummary
 from milo_durable.worker import Worker, WorkerStats
 
 __version__ = "0.1.0"
@@ -99,6 +101,7 @@ __all__ = [
     "SagaStateError",
     "SagaStateMixin",
     "SagaStatus",
+    "SagaSummary",
     "StepAwaitEvent",
     "StepDefinition",
     "StepEvent",

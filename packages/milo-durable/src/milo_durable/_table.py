@@ -33,6 +33,7 @@ from milo_durable._sql import fresh_token, json_append, json_put, wake
 from milo_durable.models import JSON_VALUE
 from milo_durable.snapshot import Branch, SagaSnapshot
 from milo_durable.status import ACTIVE, SagaStatus
+from milo_durable.summary import COLUMNS, Filter, SagaSummary
 
 _PLAIN = (
     *("status", "current_step_index", "step_execution_token", "deadline_at"),
@@ -104,6 +105,22 @@ class SagaTable:
         statement = self._by_id_locked if lock else self._by_id
         row = (await connection.execute(statement, {"b_id": saga_id})).one_or_none()
         return None if row is None else _snapshot(row)
+
+    async def summaries(self, connection: AsyncConnection, asked: Filter) -> list[SagaSummary]:
+        """The sagas that are asked for, those started last first, without their histories."""
+        table = self.table
+        newest_first = (table.c.created_at.desc(), table.c.id.desc())
+        statement = select(*[table.c[name] for name in COLUMNS]).order_by(*newest_first)
+        if asked.statuses is not None:
+            statement = statement.where(table.c.status.in_([str(each) for each in asked.statuses]))
+        if asked.name is not None:
+            statement = statement.where(table.c.saga_name == asked.name)
+        if asked.aggregation_id is not None:
+            statement = statement.where(table.c.aggregation_id == asked.aggregation_id)
+        if asked.ids is not None:
+            statement = statement.where(table.c.id.between(*asked.ids))
+        rows = await connection.execute(statement.limit(asked.limit))
+        return [SagaSummary(**{**row._mapping, "status": SagaStatus(row.status)}) for row in rows]
 
     async def active_of(self, connection: AsyncConnection, aggregation_id: str) -> UUID | None:
         """The id of the active saga of an aggregation."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, Generic
 from uuid import UUID
 
@@ -35,6 +35,7 @@ from milo_durable.errors import SagaDataError, SagaStateError
 from milo_durable.models import SagaStateMixin
 from milo_durable.snapshot import SagaSnapshot
 from milo_durable.status import TERMINAL, SagaStatus
+from milo_durable.summary import SagaSummary, read_filter
 
 if TYPE_CHECKING:  # a default, so that SagaAdmin(engine) needs no annotation; new in 3.13
     from typing_extensions import TypeVar
@@ -52,9 +53,10 @@ Decide = Callable[[SagaSnapshot, SagaDefinition, Moment], Transition]
 
 
 class SagaAdmin(Generic[Model]):
-    """Operations on single sagas, by id. Each raises ``SagaNotFoundError`` for an unknown one.
+    """Finding sagas, and operations on single ones, by id.
 
-    Those that set a saga going drive it until it ends or waits.
+    Those raise ``SagaNotFoundError`` for an unknown one; what sets a saga going drives it until
+    it ends or waits.
     """
 
     def __init__(self, engine: SagaEngine) -> None:
@@ -63,6 +65,32 @@ class SagaAdmin(Generic[Model]):
     async def get_saga(self, saga_id: UUID) -> SagaSnapshot:
         """The saga as it stands; nothing is locked."""
         return await self._engine.get(read_id(saga_id))
+
+    async def list_sagas(
+        self,
+        *,
+        status: SagaStatus | Iterable[SagaStatus] | None = None,
+        name: str | None = None,
+        aggregation_id: str | None = None,
+        id_prefix: str | None = None,
+        limit: int = 100,
+    ) -> list[SagaSummary]:
+        """Up to ``limit`` sagas, those started last first; nothing is locked.
+
+        Of each only what fits in a line is read, not its history. What is given has to fit:
+        ``id_prefix`` is how the id begins, ``status`` may be several. An index has all sagas in
+        this order, others those of a status and those with an id. ``name`` and the
+        ``aggregation_id`` of sagas that have ended are looked for one row after the other.
+
+            for saga in await admin.list_sagas(status=SagaStatus.FAILED, limit=20):
+                print(saga.id, saga.saga_name, saga.error)
+
+        Raises:
+            SagaDefinitionError: an argument that cannot be meant.
+        """
+        asked = read_filter(status, name, aggregation_id, id_prefix, limit)
+        async with self._engine.database.reading() as connection:
+            return await self._engine.table.summaries(connection, asked)
 
     async def retry_step(self, saga_id: UUID, step_id: str | None = None) -> SagaSnapshot:
         """Run the current step again, now: of a suspended saga, or one in TIMEOUT or FAILED.

@@ -1,9 +1,10 @@
 """The tables: mixins for models of the application's own.
 
-Mapping a model with ``SagaStateMixin`` adds two indexes to its table: one makes it impossible
-that two sagas of one aggregation id are active, the other finds what is due. It also adds an
-inbox table to the metadata, unless that has an inbox model of the application's own, now or later.
-Indexes are named after their table, as migrations need it.
+Mapping a model with ``SagaStateMixin`` adds three indexes to its table: one makes it impossible
+that two sagas of one aggregation id are active, one finds what is due, and one has the newest
+sagas at its end, for those who look. It also adds an inbox table to the metadata, unless that has
+an inbox model of the application's own, now or later. Indexes are named after their table, as
+migrations need it.
 """
 
 from __future__ import annotations
@@ -133,6 +134,7 @@ def _complete_saga_table(mapper: Mapper[Any], kind: type) -> None:
     is_active = table.c.status.in_([str(each) for each in ACTIVE])
     _add_index(table, "uq", "active", table.c.aggregation_id, where=is_active)
     _add_index(table, "ix", "due", table.c.status, table.c.deadline_at)
+    _add_index(table, "ix", "created", table.c.created_at, table.c.id)
     _add_built_in_inbox(table)
 
 
