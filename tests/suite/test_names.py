@@ -56,12 +56,12 @@ FOR_AUTHORS_OF_EFFECTS = {
 
 def test_nothing_is_left_out():
     """Every public name of the packages can be had from ``milo``, but for those set above."""
-    packages = ["milo_core", "milo_effects", "milo_pipeline"]
+    packages = ["milo_core", "milo_effects", "milo_pipeline", "milo_durable"]
     public = {name for package in packages for name in import_module(package).__all__}
     assert public - set(milo.__all__) == FOR_AUTHORS_OF_EFFECTS
 
 
-@pytest.mark.parametrize("submodule", ["state", "pipeline"])
+@pytest.mark.parametrize("submodule", ["state", "pipeline", "durable"])
 def test_submodules_offer_the_same_objects(submodule):
     """``milo.state.Store`` is ``milo.Store``, and so on for every name there."""
     module = import_module(f"milo.{submodule}")
@@ -70,15 +70,28 @@ def test_submodules_offer_the_same_objects(submodule):
         assert getattr(module, name) is getattr(milo, name)
 
 
+def loaded_by(code):
+    """The top-level packages that are there once a new Python has run ``code``."""
+    code = f"{code}; import sys; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    return set(ran.stdout.split())
+
+
 def test_import_alone_loads_nothing_else():
-    """``import milo`` imports no other package of Milo, and nothing of click or rich."""
-    code = "import sys, milo; print(*sorted(sys.modules))"
-    printed = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
-    ).stdout
-    loaded = {name for name in printed.split() if name.startswith(("milo", "click", "rich"))}
+    """``import milo`` imports no other package of Milo, and nothing of what they stand on."""
+    loaded = loaded_by("import milo")
     # An editable install imports its finder, which is no part of Milo.
-    assert {name for name in loaded if not name.startswith("__editable__")} == {"milo"}
+    assert {name for name in loaded if name.startswith("milo")} == {"milo"}
+    assert not loaded & {"click", "rich", "sqlalchemy", "pydantic", "aiosqlite"}
+
+
+def test_a_name_loads_what_it_needs_and_no_more():
+    """Pipelines go without what durable sagas stand on."""
+    loaded = loaded_by("import milo; milo.Pipeline, milo.Store, milo.Take")
+    assert {"milo_core", "milo_effects", "milo_pipeline"} <= loaded
+    assert not loaded & {"milo_durable", "sqlalchemy", "pydantic"}
+    assert {"milo_durable", "sqlalchemy"} <= loaded_by("import milo; milo.SagaBuilder")
 
 
 def test_an_unknown_name_is_the_usual_error():

@@ -3,8 +3,10 @@
 milo_core       the store: ``Store``, ``Action``, reducers, commands, keys
 milo_effects    sagas: ``Call``, ``Put``, ``Fork``, ``Take``, ``Race`` and the rest
 milo_pipeline   pipelines: ``Pipeline``, ``Phase``, ``PhasePolicy``
+milo_durable    sagas that survive a crash: ``SagaBuilder``, ``open_orchestrator``
 milo.state      the names around the store, together
 milo.pipeline   the names around pipelines, together
+milo.durable    the names around durable sagas, together
 milo._cli       the ``milo`` command
 
 ``import milo`` alone imports none of them.
@@ -19,7 +21,10 @@ __version__ = "0.1.0"
 __all__ = [
     "Action",
     "ActionChannel",
+    "ActiveSagaAlreadyExistsError",
     "All",
+    "AwaitingEvent",
+    "BaseStep",
     "Batch",
     "Buffer",
     "BufferFull",
@@ -40,10 +45,15 @@ __all__ = [
     "EffectTimeout",
     "Emit",
     "EventChannel",
+    "ExponentialRetry",
+    "FixedRetry",
     "Flush",
     "Fork",
     "GetContext",
     "HandlerError",
+    "InboxMessageMixin",
+    "InputContext",
+    "InvalidEventError",
     "ItemFailed",
     "Join",
     "Key",
@@ -52,6 +62,12 @@ __all__ = [
     "MiloError",
     "MissingPluginError",
     "MissingValueError",
+    "NoRetry",
+    "NotifyEvent",
+    "NotifyResult",
+    "OutboxDispatcher",
+    "OutboxMessageMixin",
+    "OutgoingMessage",
     "Param",
     "ParameterError",
     "Phase",
@@ -76,9 +92,24 @@ __all__ = [
     "RegistrationError",
     "ReplayError",
     "Retry",
+    "RetryPolicy",
+    "SagaAdmin",
+    "SagaBuilder",
     "SagaCancelled",
     "SagaContext",
+    "SagaDataError",
+    "SagaDefinition",
+    "SagaDefinitionError",
+    "SagaEngine",
+    "SagaError",
     "SagaMonitor",
+    "SagaNotFoundError",
+    "SagaOrchestrator",
+    "SagaSnapshot",
+    "SagaStateError",
+    "SagaStateMixin",
+    "SagaStatus",
+    "SagaSummary",
     "SagaTask",
     "Select",
     "Semaphore",
@@ -86,6 +117,9 @@ __all__ = [
     "SetContext",
     "SpecialKey",
     "StateError",
+    "StepAwaitEvent",
+    "StepDefinition",
+    "StepRef",
     "Store",
     "SubscriptionError",
     "Supervise",
@@ -100,7 +134,10 @@ __all__ = [
     "TreeMonitor",
     "TryCall",
     "UnknownEffectError",
+    "UnknownSagaError",
     "ViewState",
+    "Worker",
+    "WorkerStats",
     "affected_by",
     "combine_reducers",
     "compact_cmds",
@@ -108,6 +145,7 @@ __all__ = [
     "handles",
     "install_monitor",
     "make_detail_reducer",
+    "open_orchestrator",
     "pipeline_to_timeline",
     "quit_on",
     "read_recording",
@@ -143,6 +181,44 @@ if TYPE_CHECKING:
         replay,
         with_confirm,
         with_cursor,
+    )
+    from milo_durable import (
+        ActiveSagaAlreadyExistsError,
+        AwaitingEvent,
+        BaseStep,
+        ExponentialRetry,
+        FixedRetry,
+        InboxMessageMixin,
+        InputContext,
+        InvalidEventError,
+        NoRetry,
+        NotifyEvent,
+        NotifyResult,
+        OutboxDispatcher,
+        OutboxMessageMixin,
+        OutgoingMessage,
+        RetryPolicy,
+        SagaAdmin,
+        SagaBuilder,
+        SagaDataError,
+        SagaDefinition,
+        SagaDefinitionError,
+        SagaEngine,
+        SagaError,
+        SagaNotFoundError,
+        SagaOrchestrator,
+        SagaSnapshot,
+        SagaStateError,
+        SagaStateMixin,
+        SagaStatus,
+        SagaSummary,
+        StepAwaitEvent,
+        StepDefinition,
+        StepRef,
+        UnknownSagaError,
+        Worker,
+        WorkerStats,
+        open_orchestrator,
     )
     from milo_effects import (
         ActionChannel,
@@ -231,7 +307,7 @@ else:
         from importlib import import_module
 
         if name in __all__:
-            for package in ("milo_core", "milo_effects", "milo_pipeline"):
+            for package in ("milo_core", "milo_effects", "milo_pipeline", "milo_durable"):
                 home = import_module(package)
                 if name in home.__all__:
                     return globals().setdefault(name, getattr(home, name))

@@ -16,7 +16,9 @@ from milo._cli.loading import folder_of
 from milo_pipeline.patterns import place_of
 
 # In a clone of Milo its own packages lie below the current folder too.
-_OURS = frozenset({"milo", "milo_core", "milo_capture", "milo_effects", "milo_pipeline"})
+_OURS = frozenset(
+    {"milo", "milo_core", "milo_capture", "milo_effects", "milo_pipeline", "milo_durable"}
+)
 
 
 class LocalCode:
