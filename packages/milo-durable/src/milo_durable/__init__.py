@@ -6,6 +6,7 @@ events        what a saga waits for, what is sent to it
 definition    ``SagaBuilder``: steps in order become a ``SagaDefinition``
 status        the statuses, and which may follow which
 models        ``SagaStateMixin``, ``InboxMessageMixin``, ``OutboxMessageMixin``: the tables
+migrations    ``render_item``: for Alembic's env.py; not imported here
 orchestrator  ``SagaOrchestrator``: what applications call
 admin         ``SagaAdmin``: what operators call
 worker        ``Worker``: has what is due done, until it is stopped; _bell: wakes it

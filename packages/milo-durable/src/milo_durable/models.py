@@ -40,8 +40,8 @@ JSON_TYPE = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "post
 
 LONGEST_NAME: Final = 63
 """How many bytes of a name PostgreSQL keeps."""
-_KIND: Final = "milo_durable"
-"""In the ``info`` of an inbox table: which of these two it is."""
+_KINDS: Final = "milo_durable.inboxes"
+"""In the ``info`` of a metadata: its inbox tables, each with which of these two it is."""
 _OWN: Final = "inbox"
 _BUILT_IN: Final = "built-in inbox"
 
@@ -147,7 +147,7 @@ def _complete_inbox_table(mapper: Mapper[Any], kind: type) -> None:
     _add_index(table, "uq", "event_id", table.c.event_id)
     _add_index(table, "ix", "saga", table.c.saga_id, where=waits)
     _add_index(table, "ix", "aggregation", table.c.aggregation_id, where=waits)
-    if table.info.setdefault(_KIND, _OWN) == _OWN:
+    if _kinds(table.metadata).setdefault(table.key, _OWN) == _OWN:
         _remove_built_in_inboxes(table.metadata)
 
 
@@ -164,8 +164,8 @@ def _add_index(
     """Add an index, unique if it is an ``uq``; once, however many classes are mapped to a table."""
     name = _fitting(f"{prefix}_{table.name}_{suffix}")
     if not any(each.name == name for each in table.indexes):
-        is_unique = prefix == "uq"
-        Index(name, *columns, unique=is_unique, sqlite_where=where, postgresql_where=where)
+        part = {} if where is None else {"sqlite_where": where, "postgresql_where": where}
+        Index(name, *columns, unique=prefix == "uq", **part)
 
 
 def _fitting(name: str) -> str:
@@ -181,30 +181,42 @@ def _fitting(name: str) -> str:
 
 def built_in_inbox(saga_table: Table) -> Table | None:
     """The inbox of a saga table whose metadata has no inbox model of the application's own."""
-    for table in saga_table.metadata.tables.values():
-        is_its = (table.name, table.schema) == (_inbox_name(saga_table), saga_table.schema)
-        if is_its and table.info.get(_KIND) == _BUILT_IN:
-            return table
-    return None
+    metadata, key = saga_table.metadata, _inbox_key(saga_table)
+    return metadata.tables.get(key) if _kinds(metadata).get(key) == _BUILT_IN else None
+
+
+def _add_built_in_inbox(saga_table: Table) -> None:
+    """Add one, unless the application has an inbox model, or another table of that name."""
+    metadata, key = saga_table.metadata, _inbox_key(saga_table)
+    if key in metadata.tables or _OWN in _kinds(metadata).values():
+        return
+    _kinds(metadata)[key] = _BUILT_IN
+    names = {
+        "__tablename__": _inbox_name(saga_table),
+        "__table_args__": {"schema": saga_table.schema},
+        "__table_cls__": Table,
+    }
+    registry(metadata=metadata).mapped(type("BuiltInInbox", (InboxMessageMixin,), names))
+
+
+def _remove_built_in_inboxes(metadata: MetaData) -> None:
+    kinds = _kinds(metadata)
+    for key in [key for key, kind in kinds.items() if kind == _BUILT_IN]:
+        del kinds[key]
+        if key in metadata.tables:
+            metadata.remove(metadata.tables[key])
+
+
+def _kinds(metadata: MetaData) -> dict[str, str]:
+    kinds: dict[str, str] = metadata.info.setdefault(_KINDS, {})
+    return kinds
 
 
 def _inbox_name(saga_table: Table) -> str:
     return _fitting(f"{saga_table.name}_inbox")
 
 
-def _add_built_in_inbox(saga_table: Table) -> None:
-    """Add one, unless the application has an inbox model, or another table of that name."""
-    tables, name = saga_table.metadata.tables.values(), _inbox_name(saga_table)
-    is_taken = any((each.name, each.schema) == (name, saga_table.schema) for each in tables)
-    if is_taken or any(each.info.get(_KIND) == _OWN for each in tables):
-        return
-    arguments = {"schema": saga_table.schema, "info": {_KIND: _BUILT_IN}}
-    names = {"__tablename__": name, "__table_args__": arguments, "__table_cls__": Table}
-    kind = type("BuiltInInbox", (InboxMessageMixin,), names)
-    registry(metadata=saga_table.metadata).mapped(kind)
-
-
-def _remove_built_in_inboxes(metadata: MetaData) -> None:
-    for table in list(metadata.tables.values()):
-        if table.info.get(_KIND) == _BUILT_IN:
-            metadata.remove(table)
+def _inbox_key(saga_table: Table) -> str:
+    """What the metadata knows the inbox by."""
+    name = _inbox_name(saga_table)
+    return name if saga_table.schema is None else f"{saga_table.schema}.{name}"
