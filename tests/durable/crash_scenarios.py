@@ -112,6 +112,7 @@ class Bench:
         builder = SagaBuilder()
         for step, retry in scenario.steps(journal):
             options = {"step_id": step.name, "on_timeout": step.on_timeout}
+            options |= {"max_crashes": scenario.max_crashes}
             builder.add_step(step, _event, retry_policy=retry, **options)
         definition = builder.build(sequential=not scenario.parallel)
         self.orchestrator.register(name, definition)
@@ -163,6 +164,7 @@ class Scenario:
     lease: timedelta = timedelta(minutes=5)
     parallel: bool = False
     """Whether all steps run at the same time."""
+    max_crashes: int | None = None
 
 
 def any_event():
@@ -249,6 +251,16 @@ async def ingest(bench):
 
 async def wait_to_begin(bench):
     await bench.settled(await bench.started(after=HOUR))
+
+
+async def let_workers_die(bench):
+    """Whoever takes the saga the first time does nothing more, as if it had died."""
+    saga_id = await bench.started(after=HOUR)
+    bench.ahead += DAY
+    await bench.orchestrator.engine.take_due(1)
+    if (await bench.settled(saga_id)).status == SagaStatus.SUSPENDED:
+        await bench.admin.retry_step(saga_id)
+        await bench.settled(saga_id)
 
 
 def two(journal):
@@ -444,6 +456,13 @@ SCENARIOS = {
         play=wait_to_begin,
         ends=SagaStatus.COMPLETED,
         journal=("do a", "do b"),
+    ),
+    "halted": Scenario(
+        steps=two,
+        play=let_workers_die,
+        ends=SagaStatus.COMPLETED,
+        journal=("do a", "do b"),
+        max_crashes=1,
     ),
     "missed": Scenario(
         steps=missed,

@@ -34,6 +34,7 @@ SCENARIO_OF = {
     **dict.fromkeys(("fail", "compensate", "compensate.retry"), "refused"),
     **dict.fromkeys(("record", "record_undo"), "kept"),
     "compensate.fail": "stuck",
+    "halt": "halted",
     "renew": "slow",
     **dict.fromkeys(("branch", "branch.renew", "branch.claim"), "beside"),
     **dict.fromkeys(("inbox.store", "inbox.apply", "inbox.purge"), "told_twice"),

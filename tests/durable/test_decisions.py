@@ -50,7 +50,7 @@ OUTCOMES = st.sampled_from(
         *(Waits(StepAwaitEvent()), Waits(StepAwaitEvent(until=START + DAY))),
     ]
 )
-CALLS = st.sampled_from(["go on"] * 12 + ["abort", "compensate", "retry", "await"])
+CALLS = st.sampled_from(["go on"] * 12 + ["abort", "compensate", "retry", "await", "halt"])
 
 
 def moment(now=START):
@@ -74,6 +74,8 @@ def next_transition(saga, definition, outcome, call):
         return expecting(saga, ["t"], None, START + DAY, moment())
     if call == "retry" and saga.status in (SagaStatus.SUSPENDED, SagaStatus.TIMEOUT):
         return again(saga, definition, moment())
+    if call == "halt" and saga.status in WORKING:
+        outcome = Failed("it killed its worker", halts=True)
     if saga.status == SagaStatus.RUNNING:
         return after_execution(saga, definition, outcome, {"word": "in"}, moment())
     if saga.status == SagaStatus.COMPENSATING:
@@ -117,7 +119,7 @@ def test_any_sequence_of_outcomes(definition, events):
         if after.status not in ACTIVE:
             assert after.deadline_at is None
         if after.status == SagaStatus.SUSPENDED and after.awaiting is None:
-            assert after.deadline_at is not None
+            assert (after.deadline_at is None) == (call == "halt")
         if after.awaiting is not None:
             assert after.status == SagaStatus.SUSPENDED
         if transition.entry is not None:

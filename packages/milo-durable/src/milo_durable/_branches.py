@@ -74,6 +74,7 @@ def focused(saga: SagaSnapshot, definition: SagaDefinition, step_id: str) -> Sag
         retry_count=branch.retry_count,
         awaiting=branch.awaiting,
         error=branch.error,
+        crash_count=branch.crash_count,
     )
 
 
@@ -114,6 +115,7 @@ def _summed_up(
         retry_count=first.retry_count,
         awaiting=first.awaiting,
         error=failed.error,
+        crash_count=first.crash_count,
         updated_at=moment.now,
         branches=branches,
     )
@@ -135,13 +137,22 @@ def _with_ready(
     return {**branches, **started}, tuple(started)
 
 
-def _running(step: StepDefinition, moment: Moment, retry_count: int = 0) -> Branch:
+def _running(
+    step: StepDefinition, moment: Moment, retry_count: int = 0, crash_count: int = 0
+) -> Branch:
     return Branch(
         SagaStatus.RUNNING,
         _token_of(step.step_id, moment),
         moment.deadline(step),
         retry_count=retry_count,
+        crash_count=crash_count,
     )
+
+
+def _taken_over(step: StepDefinition, before: Branch, moment: Moment) -> Branch:
+    """The branch runs again; if somebody had it, that one has recorded nothing."""
+    crashes = before.crash_count + 1 if before.status == SagaStatus.RUNNING else 0
+    return _running(step, moment, before.retry_count, crashes)
 
 
 def _token_of(step_id: str, moment: Moment) -> UUID:
@@ -205,9 +216,12 @@ def after_branch(
 def _without_success(
     others: Branches, step: StepDefinition, attempt: int, outcome: Failed, moment: Moment
 ) -> Branches:
-    """The step is tried again, or fails, and with it all that only waits."""
-    again = retry_at(step, attempt, outcome, moment)
+    """The step is tried again, or halted, or fails, and with it all that only waits."""
     token = _token_of(step.step_id, moment)
+    if outcome.halts:
+        halted = Branch(SagaStatus.SUSPENDED, token, None, attempt - 1, error=outcome.error)
+        return {**others, step.step_id: halted}
+    again = retry_at(step, attempt, outcome, moment)
     if again is not None:
         waiting = Branch(SagaStatus.SUSPENDED, token, again, attempt, error=outcome.error)
         return {**others, step.step_id: waiting}
@@ -236,6 +250,7 @@ def _settled(
             retry_count=0,
             awaiting=None,
             error=None,
+            crash_count=0,
             updated_at=moment.now,
             branches={},
         )
@@ -281,7 +296,7 @@ def due(
     if not late:
         return None
     again = {
-        step_id: _running(definition.steps[definition.index_of(step_id)], moment, each.retry_count)
+        step_id: _taken_over(definition.steps[definition.index_of(step_id)], each, moment)
         for step_id, each in late.items()
     }
     after = _summed_up(saga, definition, {**saga.branches, **again}, moment)
@@ -319,9 +334,16 @@ def put_off(
     step_id: str,
     deadline: datetime,
     moment: Moment,
+    *,
+    is_handed_over: bool = False,
 ) -> Transition:
-    """The branch has its deadline later, or now."""
-    branch = replace(saga.branches[step_id], deadline_at=deadline)
+    """The branch has its deadline later, or now.
+
+    When it is handed over, whoever takes it next would count one that has died.
+    """
+    before = saga.branches[step_id]
+    crashes = before.crash_count - is_handed_over
+    branch = replace(before, deadline_at=deadline, crash_count=crashes)
     branches = {**saga.branches, step_id: branch}
     return Transition(_summed_up(saga, definition, branches, moment))
 

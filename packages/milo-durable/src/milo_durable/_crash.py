@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from milo_durable.snapshot import SagaSnapshot
-from milo_durable.status import SagaStatus
+from milo_durable.status import WAITING, SagaStatus
 
 VARIABLE: Final = "MILO_CRASH_AT"
 
@@ -26,6 +26,7 @@ COMMITS: Final = (
     "compensate",  # a step is undone
     "compensate.retry",
     "compensate.fail",
+    "halt",  # it has killed too many workers, forward or back
     "record",  # a step succeeded, with what it writes to tables of the application
     "record_undo",  # a step is undone, likewise
     "renew",
@@ -86,6 +87,9 @@ def hooked(hook: Hook) -> Iterator[None]:
 
 def commit_of(saga: SagaSnapshot, following: SagaSnapshot) -> str:
     """What the commit is called that follows from running or undoing a step."""
+    waits_for = following.awaiting, following.deadline_at
+    if following.status in WAITING and waits_for == (None, None):
+        return "halt"
     if saga.status == SagaStatus.COMPENSATING:
         if following.status == SagaStatus.FAILED:
             return "compensate.fail"

@@ -48,11 +48,15 @@ class Waits:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The step raised, or took too long; ``retries`` is whether another attempt may help."""
+    """The step raised, or took too long; ``retries`` is whether another attempt may help.
+
+    When it ``halts`` nobody runs it any more until an operator says so.
+    """
 
     error: str
     timed_out: bool = False
     retries: bool = True
+    halts: bool = False
 
 
 Outcome: TypeAlias = Succeeded | Waits | Failed
@@ -112,6 +116,9 @@ def after_execution(
         return Transition(after, entry, outbox=outcome.event.outbox_events or ())
     status = "TIMEOUT" if outcome.timed_out else "ERROR"
     entry = entry_of(saga, step, EXECUTE, status, given, moment, error=outcome.error)
+    if outcome.halts:
+        after = _moved(saga, SagaStatus.SUSPENDED, moment)
+        return Transition(replace(after, error=outcome.error), entry)
     again_at = retry_at(step, attempt, outcome, moment)
     if again_at is not None:
         after = _moved(saga, SagaStatus.SUSPENDED, moment, deadline=again_at)
@@ -174,10 +181,12 @@ def after_compensation(
     entry = entry_of(
         saga, step, COMPENSATE, status, given, moment, output=output, error=outcome.error
     )
+    waiting = SagaStatus.COMPENSATING_SUSPENDED
+    if outcome.halts:
+        return Transition(_moved(saga, waiting, moment), entry)
     again_at = retry_at(step, attempt, outcome, moment)
     if again_at is None:
         return Transition(_moved(saga, SagaStatus.FAILED, moment), entry)
-    waiting = SagaStatus.COMPENSATING_SUSPENDED
     after = _moved(saga, waiting, moment, deadline=again_at)
     return Transition(replace(after, retry_count=attempt), entry)
 
@@ -357,6 +366,7 @@ def _moved(
         step_execution_token=moment.token,
         deadline_at=deadline,
         awaiting=None,
+        crash_count=0,
         updated_at=moment.now,
         branches={},
     )

@@ -32,14 +32,13 @@ from milo_durable._decisions import Transition
 from milo_durable._sql import fresh_token, json_append, json_put, wake
 from milo_durable.models import JSON_VALUE
 from milo_durable.snapshot import Branch, SagaSnapshot
-from milo_durable.status import ACTIVE, SagaStatus
+from milo_durable.status import ACTIVE, WAITING, WORKING, SagaStatus
 from milo_durable.summary import COLUMNS, Filter, SagaSummary
 
 _PLAIN = (
     *("status", "current_step_index", "step_execution_token", "deadline_at"),
-    *("retry_count", "awaiting", "error", "updated_at"),
+    *("retry_count", "crash_count", "awaiting", "error", "updated_at"),
 )
-_WAITING = (SagaStatus.SUSPENDED, SagaStatus.COMPENSATING_SUSPENDED)
 _COLUMNS = tuple(SagaSnapshot.__dataclass_fields__)
 
 
@@ -61,7 +60,10 @@ class SagaTable:
             .where(*self._guard())
             .values(deadline_at=bindparam("b_deadline_at"), updated_at=bindparam("b_updated_at"))
         )
-        self._hand_over = self._renew.returning(self.wakes())
+        # The next claim would count whoever hands the saga over as one that has died.
+        self._hand_over = self._renew.values(crash_count=table.c.crash_count - 1).returning(
+            self.wakes()
+        )
         self._claim = self._claiming()
         in_branches = table.c.branches.is_not(null())
         waits = (table.c.status == SagaStatus.SUSPENDED) & table.c.awaiting.is_not(null())
@@ -95,7 +97,7 @@ class SagaTable:
         row = {name: getattr(saga, name) for name in _COLUMNS}
         row |= {"status": str(saga.status), "step_history": list(saga.step_history)}
         row["branches"] = _branches_to_json(saga)
-        statement = self._insert_waiting if saga.status in _WAITING else self._insert
+        statement = self._insert_waiting if saga.status in WAITING else self._insert
         await connection.execute(statement, row)
 
     async def get(
@@ -185,8 +187,9 @@ class SagaTable:
     ) -> list[SagaSnapshot]:
         """Take up to ``limit`` sagas whose deadline has passed, each with a fresh token.
 
-        Those that waited for an attempt are running again. Nobody waits: rows that another
-        worker is at are passed over.
+        Those that waited for an attempt are running again; of the others, somebody had them and
+        has recorded nothing, which is counted. Nobody waits: rows that another worker is at are
+        passed over.
         """
         params = {"b_now": now, "b_known": list(known), "b_deadline": deadline, "b_limit": limit}
         rows = await connection.execute(self._claim, params)
@@ -245,7 +248,7 @@ class SagaTable:
         next attempt due before all else.
         """
         parts = transition.entry, transition.output, transition.context
-        waits = transition.after.status in _WAITING
+        waits = transition.after.status in WAITING
         key = (*(part is not None for part in parts), waits)
         statement = self._updates.get(key)
         if statement is None:
@@ -325,6 +328,7 @@ class SagaTable:
             .where(table.c.id.in_(select(due.c.id)))
             .values(
                 status=working,
+                crash_count=case((status.in_(WORKING), table.c.crash_count + 1), else_=0),
                 step_execution_token=fresh_token(),
                 deadline_at=bindparam("b_deadline"),
                 updated_at=bindparam("b_now"),

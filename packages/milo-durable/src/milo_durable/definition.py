@@ -17,6 +17,8 @@ from milo_durable.retry import LONGEST, NoRetry, RetryPolicy
 from milo_durable.steps import BaseStep, StepTypes, can_be_undone, recorders_of
 
 _STEP_ID = re.compile(r"[\w.-]+")
+MAX_CRASHES = 10
+"""How many workers in a row may die at a step, unless it says otherwise."""
 LONGEST_TEXT = 255
 """How long the texts may be that have a column of their own."""
 
@@ -63,6 +65,7 @@ class StepDefinition:
     wants_context: bool = False
     recorders: tuple[str, ...] = ()
     on_timeout: OnTimeout = OnTimeout.STOP
+    max_crashes: int | None = MAX_CRASHES
 
     @property
     def name(self) -> str:
@@ -118,6 +121,7 @@ class SagaBuilder:
         *,
         step_id: str | None = None,
         on_timeout: OnTimeout | str = OnTimeout.STOP,
+        max_crashes: int | None = MAX_CRASHES,
     ) -> StepRef:
         """Add a step and return what others name it by.
 
@@ -130,6 +134,10 @@ class SagaBuilder:
         waits for does not come in time: ``"stop"``, ``"retry"``, ``"compensate"`` or ``"fail"``,
         see ``OnTimeout``.
 
+        An execution whose process has died is no failure, and begins again. When that has
+        happened ``max_crashes`` times in a row the saga is suspended, with an error that says
+        so, until an operator decides; with ``None`` it never is. The same holds for undoing.
+
         Raises:
             SagaDefinitionError: an argument that cannot be meant; the message names it.
         """
@@ -141,6 +149,7 @@ class SagaBuilder:
             raise SagaDefinitionError(
                 f"{name}: retry_policy must have a next_delay, as FixedRetry(3) has, not {policy!r}"
             )
+        _check_max_crashes(name, max_crashes)
         choice = _on_timeout(name, on_timeout)
         if choice is OnTimeout.RETRY and retry_policy is None:
             raise SagaDefinitionError(
@@ -159,6 +168,7 @@ class SagaBuilder:
             wants_context=_wants_context(input_map),
             recorders=recorders_of(step),
             on_timeout=choice,
+            max_crashes=max_crashes,
         )
         self._steps.append(definition)
         self._refs.append(StepRef(name, index))
@@ -243,6 +253,14 @@ def _on_timeout(name: str, given: Any) -> OnTimeout:
         raise SagaDefinitionError(
             f"{name}: on_timeout must be one of {', '.join(OnTimeout)}, not {given!r:.200}"
         ) from cause
+
+
+def _check_max_crashes(name: str, given: object) -> None:
+    if given is None or (isinstance(given, int) and not isinstance(given, bool) and given >= 1):
+        return
+    raise SagaDefinitionError(
+        f"{name}: max_crashes must be a whole number from 1, or None, not {given!r:.200}"
+    )
 
 
 def _check_version(given: object) -> None:

@@ -50,7 +50,7 @@ from milo_durable._recording import (
 )
 from milo_durable._table import SagaTable
 from milo_durable._work import GRACE
-from milo_durable.definition import SagaDefinition, check_span, check_text
+from milo_durable.definition import SagaDefinition, StepDefinition, check_span, check_text
 from milo_durable.errors import (
     ActiveSagaAlreadyExistsError,
     SagaDataError,
@@ -350,7 +350,14 @@ class SagaEngine:
             is_ours = is_held(saga, step_id, view.step_execution_token)
             if not is_ours:
                 return None
-            return put_off(saga, definition, step_id, deadline, self.moment())
+            return put_off(
+                saga,
+                definition,
+                step_id,
+                deadline,
+                self.moment(),
+                is_handed_over=commit == "hand_over",
+            )
 
         await self.change(commit, view.id, decide, resumes=False)
         return is_ours
@@ -368,6 +375,9 @@ class SagaEngine:
     async def _outcome(self, view: SagaSnapshot) -> tuple[Outcome, Any]:
         """Do the current step, or undo it: what came of it, and the input it had."""
         definition, renew = self.definitions.of(view), self._renewal(view)
+        step = definition.steps[view.current_step_index]
+        if step.max_crashes is not None and view.crash_count >= step.max_crashes:
+            return _has_killed(view, step), None
         if view.status == SagaStatus.RUNNING:
             outcome, given = await _work.execute(view, definition, self.lease, renew)
             return self._publishable(outcome), given
@@ -463,6 +473,15 @@ class SagaEngine:
             views += following
             changes += goes_on
         return changes > 0, views
+
+
+def _has_killed(view: SagaSnapshot, step: StepDefinition) -> Failed:
+    call = "retry_step" if view.status == SagaStatus.RUNNING else "compensate_step"
+    return Failed(
+        f"{view.crash_count} workers in a row died, or fell silent, while they had "
+        f"{step.step_id}; {call} tries it again",
+        halts=True,
+    )
 
 
 def _moved(saga: SagaSnapshot, transition: Transition) -> SagaSnapshot:

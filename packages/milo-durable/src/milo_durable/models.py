@@ -71,6 +71,7 @@ class SagaStateMixin:
     ``step_history`` has an entry for each execution and compensation that has ended.
     ``awaiting`` is what a suspended saga waits for, ``NULL`` when it waits for its next attempt.
     ``branches`` holds the steps in flight of a saga whose steps may run beside each other.
+    ``crash_count`` is how many workers in a row had the saga and have recorded nothing.
     """
 
     id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True, default=uuid.uuid4)
@@ -84,6 +85,7 @@ class SagaStateMixin:
     step_history: Mapped[list[Any]] = mapped_column(JSON_TYPE, default=list)
     deadline_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     retry_count: Mapped[int] = mapped_column(Integer, default=0)
+    crash_count: Mapped[int] = mapped_column(Integer, default=0)
     awaiting: Mapped[dict[str, Any] | None] = mapped_column(JSON_TYPE)
     error: Mapped[str | None] = mapped_column(Text)
     branches: Mapped[dict[str, Any] | None] = mapped_column(JSON_TYPE)

@@ -24,6 +24,7 @@ class Branch:
     retry_count: int = 0
     awaiting: Mapping[str, Any] | None = None
     error: str | None = None
+    crash_count: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in the row."""
@@ -35,6 +36,7 @@ class Branch:
             "retry_count": self.retry_count,
             "awaiting": self.awaiting,
             "error": self.error,
+            "crash_count": self.crash_count,
         }
 
     @classmethod
@@ -48,6 +50,7 @@ class Branch:
             retry_count=given["retry_count"],
             awaiting=given["awaiting"],
             error=given["error"],
+            crash_count=given["crash_count"],
         )
 
 
@@ -58,6 +61,8 @@ class SagaSnapshot:
     A saga whose steps may run beside each other has its steps in flight in ``branches``, by
     their id. The plain fields then are those of the step that matters most: one that waits for
     an event, or else the first; ``status`` and ``deadline_at`` sum them up.
+
+    ``crash_count`` is how many workers in a row have died, or fallen silent, at the current step.
     """
 
     id: UUID
@@ -76,6 +81,7 @@ class SagaSnapshot:
     created_at: datetime
     updated_at: datetime
     branches: Mapping[str, Branch] = field(default_factory=dict)
+    crash_count: int = 0
 
     @property
     def outputs(self) -> Mapping[str, Any]:

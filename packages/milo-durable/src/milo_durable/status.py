@@ -12,11 +12,12 @@ class SagaStatus(StrEnum):
     RUNNING = "RUNNING"
     """A worker has it until its deadline, which it puts off while it works."""
     SUSPENDED = "SUSPENDED"
-    """It waits for its first or next attempt, which is its deadline, or for an event."""
+    """It waits for its first or next attempt, which is its deadline, for an event, or, after too
+    many crashes, for an operator."""
     COMPENSATING = "COMPENSATING"
     """As ``RUNNING``, on the way back."""
     COMPENSATING_SUSPENDED = "COMPENSATING_SUSPENDED"
-    """It waits for the next attempt to undo a step."""
+    """It waits for the next attempt to undo a step, or, after too many crashes, for an operator."""
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
     COMPENSATED = "COMPENSATED"
@@ -31,6 +32,7 @@ ACTIVE: Final = (
     SagaStatus.COMPENSATING_SUSPENDED,
 )
 """Of these there is at most one saga for each aggregation id."""
+WAITING: Final = (SagaStatus.SUSPENDED, SagaStatus.COMPENSATING_SUSPENDED)
 WORKING: Final = (SagaStatus.RUNNING, SagaStatus.COMPENSATING)
 TERMINAL: Final = (SagaStatus.COMPLETED, SagaStatus.FAILED, SagaStatus.COMPENSATED)
 
