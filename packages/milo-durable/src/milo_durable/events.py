@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
-from typing import Any, Final
+from typing import Any
 
 from milo_durable._json import check_json
 from milo_durable.errors import InvalidEventError
-
-LONGEST_WAIT: Final = timedelta(days=36500)
-"""What ``within`` may be at most: a hundred years, which every database can add to a moment."""
+from milo_durable.retry import LONGEST
 
 
 class OnTimeout(StrEnum):
@@ -152,9 +150,9 @@ def _check_time(until: object, within: object) -> None:
         )
     if within is None:
         return
-    if not isinstance(within, timedelta) or not timedelta(0) < within <= LONGEST_WAIT:
+    if not isinstance(within, timedelta) or not timedelta(0) < within <= LONGEST:
         raise InvalidEventError(
-            "within must be a timedelta above 0, of a hundred years at most, not "
+            f"within must be a timedelta above 0 and of at most {LONGEST.days} days, not "
             f"{within!r:.200}; for instance timedelta(hours=1)"
         )
 
