@@ -33,6 +33,7 @@ class Database:
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
         level = _LEVELS.get(engine.dialect.name, "SERIALIZABLE")
         self._several = engine.execution_options(isolation_level=level)  # whatever the engine's is
+        self._closes_at_once = engine.dialect.driver == "asyncpg"
 
     def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A connection on which nothing is written."""
@@ -41,10 +42,24 @@ class Database:
     @asynccontextmanager
     async def statement(self, commit: str) -> AsyncIterator[AsyncConnection]:
         """A connection for one statement that writes, which is a commit of its own."""
-        async with self._single.connect() as connection:
+        connection = await self.engine.connect()
+        try:  # not of self._single, whose listener costs each statement all events of SQLAlchemy
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
             _crash.before(commit)
             yield connection
             _crash.after(commit)
+        finally:
+            await self._close(connection)
+
+    async def _close(self, connection: AsyncConnection) -> None:
+        """Give it back to the pool, also when the caller is cancelled meanwhile.
+
+        asyncpg has nothing to wait for then, so no task has to shield it.
+        """
+        if self._closes_at_once:
+            await connection.close()
+        else:
+            await connection.__aexit__(None, None, None)
 
     @asynccontextmanager
     async def transaction(self, commit: str) -> AsyncIterator[AsyncConnection]:
