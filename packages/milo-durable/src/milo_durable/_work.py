@@ -154,6 +154,9 @@ async def _finish(work: asyncio.Future[Any], lease: timedelta, renew: Renew) -> 
     A renewal that fails, as when the database is away for a while, is tried again, four times as
     often, while the lease lasts.
     """
+    await asyncio.sleep(0)
+    if work.done():  # it waited for nothing, and needs no timers
+        return
     clock, seconds = asyncio.get_running_loop().time, lease.total_seconds()
     lasts = seconds + GRACE.total_seconds() / 2  # the other half is for the step to end in
     ends, pause = clock() + lasts, seconds / 3
