@@ -186,7 +186,7 @@ def after_branch(
     if isinstance(outcome, Succeeded):
         entry = entry_of(view, step, EXECUTE, "SUCCESS", given, moment, output=outcome.output)
         entry["skipped"] = outcome.skipped
-        saga = with_output(saga, step_id, outcome.output)
+        saga = replace(saga, context=with_output(saga.context, step_id, outcome.output))
         started: tuple[str, ...] = ()
         if not turned_back:
             others, started = _with_ready(saga, definition, others, moment)

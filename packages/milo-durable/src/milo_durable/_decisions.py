@@ -140,14 +140,15 @@ def _advanced(
     moment: Moment,
 ) -> Transition:
     """On to the next step, or the end."""
-    saga = replace(with_output(saga, step.step_id, output), retry_count=0, error=None)
+    context = with_output(saga.context, step.step_id, output)
+    changes: dict[str, Any] = {"context": context, "retry_count": 0, "error": None}
     following = saga.current_step_index + 1
     if following == len(definition.steps):
-        after = _moved(saga, SagaStatus.COMPLETED, moment)
+        after = _moved(saga, SagaStatus.COMPLETED, moment, **changes)
     else:
         deadline = moment.deadline(definition.steps[following])
-        after = _moved(saga, SagaStatus.RUNNING, moment, deadline=deadline)
-        after = replace(after, current_step_index=following)
+        changes["current_step_index"] = following
+        after = _moved(saga, SagaStatus.RUNNING, moment, deadline, **changes)
     return Transition(after, entry, output=(step.step_id, output))
 
 
@@ -337,10 +338,9 @@ def aborted(saga: SagaSnapshot, moment: Moment) -> Transition:
 # Parts of them
 
 
-def with_output(saga: SagaSnapshot, step_id: str, output: Any) -> SagaSnapshot:
-    """The saga, a step of which has completed."""
-    outputs = {**saga.outputs, step_id: output}
-    return replace(saga, context={**saga.context, "outputs": outputs})
+def with_output(context: Mapping[str, Any], step_id: str, output: Any) -> Mapping[str, Any]:
+    """The context once the step has completed."""
+    return {**context, "outputs": {**context.get("outputs", {}), step_id: output}}
 
 
 def retry_at(
@@ -358,7 +358,11 @@ def retry_at(
 
 
 def _moved(
-    saga: SagaSnapshot, status: SagaStatus, moment: Moment, deadline: datetime | None = None
+    saga: SagaSnapshot,
+    status: SagaStatus,
+    moment: Moment,
+    deadline: datetime | None = None,
+    **changes: Any,
 ) -> SagaSnapshot:
     return replace(
         saga,
@@ -369,6 +373,7 @@ def _moved(
         crash_count=0,
         updated_at=moment.now,
         branches={},
+        **changes,
     )
 
 

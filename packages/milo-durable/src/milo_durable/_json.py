@@ -7,6 +7,8 @@ from typing import Any
 
 from milo_durable.errors import SagaDataError
 
+_encode = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode
+
 
 def check_json(data: Any, what: str) -> Any:
     """``data`` as it will be read again, if JSON and both databases can hold it.
@@ -15,7 +17,7 @@ def check_json(data: Any, what: str) -> Any:
         SagaDataError: they cannot.
     """
     try:
-        text = json.dumps(data, allow_nan=False, ensure_ascii=False)
+        text = _encode(data)
         text.encode()  # refuses halves of characters, as PostgreSQL does
         stored = json.loads(text)
     except (TypeError, ValueError, RecursionError) as cause:
