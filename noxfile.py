@@ -40,6 +40,7 @@ WHEELS = ROOT / ".nox" / "wheels"
 BENCHMARKS = [
     ROOT / "benchmarks" / name for name in ("core.py", "effects.py", "capture.py", "pipeline.py")
 ]
+DURABLE = ROOT / "benchmarks" / "durable.py"
 ON_POSTGRES = ["milo-durable"]
 # Promises of the published interfaces, kept outside this repository.
 CONTRACT = Path(os.environ.get("MILO_CONTRACT", ROOT.parent / "shared" / "contract"))
@@ -209,10 +210,13 @@ def bench(session: nox.Session) -> None:
     """Every benchmark on the wheels of all packages; ``-- --check`` fails on a missed limit."""
     install(session, PACKAGES, ["bench"])
     arguments = [*measure_peer(session), *session.posargs]
+    python = str(Path(session.bin) / "python")
+    durable = [*postgres(), python, str(DURABLE), *durable_peers(session), *session.posargs]
+    commands = {file: [python, str(file), *arguments] for file in BENCHMARKS} | {DURABLE: durable}
     missed = []
-    for file in BENCHMARKS:
+    for file, command in commands.items():
         try:
-            session.run("python", str(file), *arguments)
+            session.run(*command, external=True)
         except CommandFailed:  # the other files are measured all the same
             missed.append(file.name)
     if missed:
@@ -234,6 +238,23 @@ def measure_peer(session: nox.Session) -> list[str]:
         session.warn("no figures of milo-cli; for the reason see above (it needs Python 3.14)")
         return []
     return ["--peer", str(figures)]
+
+
+def durable_peers(session: nox.Session) -> list[str]:
+    """The argument that has other libraries measured beside milo-durable, if they are to be had.
+
+    In an environment of their own, because what they need should not change what is ours.
+    """
+    folder = Path(session.create_tmp()).resolve() / "durable-peers"
+    ours, python = str(Path(session.bin) / "python"), str(folder / "bin" / "python")
+    packages = nox.project.dependency_groups(PYPROJECT, "durable-peers")
+    try:
+        session.run("uv", "venv", "-q", "--clear", "--python", ours, folder, external=True)
+        session.run("uv", "pip", "install", "-q", "--python", python, *packages, external=True)
+    except CommandFailed:
+        session.warn("no figures of DBOS and others; for the reason see above (Python 3.12?)")
+        return []
+    return ["--peers", python]
 
 
 @nox.session(python="3.11")

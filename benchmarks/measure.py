@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import json
+import math
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +21,8 @@ TURNS = 5
 class Row:
     """One line of a table: ``ours`` should be at most ``limit`` times ``floor``.
 
-    With ``floor`` of 1, or where it is only there to compare with, ``limit`` is one in ``unit``.
+    With ``floor`` of 1, or where it is only there to compare with, ``limit`` is one in ``unit``,
+    or ``math.inf`` for none.
     """
 
     name: str
@@ -84,6 +87,18 @@ def per_call(work: Callable[[], object], count: int) -> Callable[[], float]:
     return measure
 
 
+async def at_once(work: Callable[[], Awaitable[object]], count: int, width: int) -> float:
+    """What each of ``count`` calls takes in ms, when ``width`` of them run at the same time."""
+
+    async def share() -> None:
+        for _ in range(count // width):
+            await work()
+
+    begun = time.perf_counter()
+    await asyncio.gather(*[share() for _ in range(width)])
+    return (time.perf_counter() - begun) / count * 1e3
+
+
 def report(title: str, rows: Iterable[Row], peer: Peer | None = None) -> bool:
     """Print the table; whether every row keeps its limit."""
     rows = list(rows)
@@ -97,11 +112,10 @@ def report(title: str, rows: Iterable[Row], peer: Peer | None = None) -> bool:
 
 def _line(row: Row, last: str) -> str:
     floor = "" if row.floor == 1 else f"{row.floor:.3f}"
+    limit = "" if row.limit == math.inf else f"{row.limit:.2f}"
     mark = "" if row.is_met else "  missed"
-    return (
-        f"{f'{row.name} ({row.unit})':44}{row.ours:>10.3f}{floor:>10}"
-        f"{row.ratio:>8.2f}{row.limit:>8.2f}{mark:8}{last}"
-    )
+    name = f"{row.name} ({row.unit})" if row.unit else row.name
+    return f"{name:44}{row.ours:>10.3f}{floor:>10}{row.ratio:>8.2f}{limit:>8}{mark:8}{last}"
 
 
 def python() -> str:
