@@ -8,8 +8,12 @@ from hypothesis import strategies as st
 from saga_tools import START, Plain, Step
 
 from milo_durable import FixedRetry, NotifyEvent, SagaBuilder, SagaSnapshot, SagaStatus
-from milo_durable._branches import accept, after_branch, begun, due, focused, is_held, step_in_view
-from milo_durable._decisions import Failed, Moment, Succeeded, Waits, after_compensation
+from milo_durable._deciding.back import after_compensation
+from milo_durable._deciding.branch_calls import accept
+from milo_durable._deciding.branch_deadlines import due
+from milo_durable._deciding.branch_outcomes import after_branch, begun
+from milo_durable._deciding.branches import focused, is_held, step_in_view
+from milo_durable._deciding.transition import Failed, Moment, Succeeded, Waits
 from milo_durable.events import StepAwaitEvent
 from milo_durable.status import ACTIVE, WORKING
 

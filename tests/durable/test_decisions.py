@@ -21,21 +21,17 @@ from milo_durable import (
     SagaStatus,
     StepAwaitEvent,
 )
-from milo_durable._decisions import (
-    Failed,
-    Moment,
-    Succeeded,
-    Waits,
+from milo_durable._deciding.back import after_compensation, begin_compensation
+from milo_durable._deciding.forward import after_execution
+from milo_durable._deciding.outside import (
     aborted,
-    after_compensation,
     after_event,
-    after_execution,
     after_expiry,
     again,
-    begin_compensation,
     expecting,
     judge_event,
 )
+from milo_durable._deciding.transition import Failed, Moment, Succeeded, Waits
 from milo_durable.engine import _moved as applied
 from milo_durable.status import ACTIVE, TERMINAL, TRANSITIONS, WORKING
 

@@ -17,9 +17,7 @@ otel          ``OtelHooks``: traces and metrics; not imported here
 opening       ``open_orchestrator``: tables and engine in one line
 snapshot      ``SagaSnapshot``: a saga as it stands
 summary       ``SagaSummary``: a saga in a list
-_decisions    what follows from the outcome of a step; no database, no clock
-_branches     the same for steps that run beside each other
-_resume       what ``resume`` allows
+_deciding     what follows from what has happened; no database, no clock
 _table        every statement on the saga table; _inbox: on the inbox;
               _outbox: on the outbox; _purge: deletes what is done with
 _sql          what the two databases write differently; _json: what both hold

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import Any, Final
 
-from milo_durable._decisions import COMPENSATE, EXECUTE, Transition
+from milo_durable._deciding.transition import COMPENSATE, EXECUTE, Transition
 from milo_durable._json import check_json
 from milo_durable.definition import SagaDefinition
 from milo_durable.errors import SagaDataError, SagaDefinitionError

@@ -15,8 +15,8 @@ from uuid import UUID
 from sqlalchemy import Table, bindparam, insert, inspect, null, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from milo_durable._branches import accept
-from milo_durable._decisions import judge_kind
+from milo_durable._deciding.branch_calls import accept
+from milo_durable._deciding.outside import judge_kind
 from milo_durable._purge import Purge
 from milo_durable.definition import check_span, check_text
 from milo_durable.engine import SagaEngine, read_id

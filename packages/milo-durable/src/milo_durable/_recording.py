@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionm
 from sqlalchemy.orm import Session
 
 from milo_durable import _work
-from milo_durable._decisions import EXECUTE, Failed, Transition
+from milo_durable._deciding.transition import EXECUTE, Failed, Transition
 from milo_durable.definition import SagaDefinition, StepDefinition
 from milo_durable.errors import SagaDataError, SagaDefinitionError
 

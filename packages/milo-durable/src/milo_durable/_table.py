@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import String
 
-from milo_durable._decisions import Transition
+from milo_durable._deciding.transition import Transition
 from milo_durable._sql import fresh_token, json_append, json_put, wake
 from milo_durable.models import JSON_VALUE
 from milo_durable.snapshot import Branch, SagaSnapshot

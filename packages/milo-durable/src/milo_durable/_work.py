@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
-from milo_durable._decisions import Failed, Outcome, Succeeded, Waits, input_of_last_success
+from milo_durable._deciding.back import input_of_last_success
+from milo_durable._deciding.transition import Failed, Outcome, Succeeded, Waits
 from milo_durable.definition import InputContext, SagaDefinition, StepDefinition
 from milo_durable.errors import SagaDataError
 from milo_durable.events import StepAwaitEvent

@@ -7,28 +7,15 @@ from typing import TYPE_CHECKING, Any, Final, Generic
 from uuid import UUID
 
 from milo_durable import _work
-from milo_durable._branches import (
-    aborted_branches,
-    after_branch,
-    chosen_step,
-    expired,
-    focused,
-    run_again,
-    run_all_again,
-)
-from milo_durable._decisions import (
-    ABORTED,
-    Moment,
-    Succeeded,
-    Transition,
-    aborted,
-    after_execution,
-    after_expiry,
-    again,
-    begin_compensation,
-    input_of_last_attempt,
-    is_undoing,
-)
+from milo_durable._deciding.back import begin_compensation, is_undoing
+from milo_durable._deciding.branch_calls import aborted_branches, run_again, run_all_again
+from milo_durable._deciding.branch_deadlines import expired
+from milo_durable._deciding.branch_outcomes import after_branch
+from milo_durable._deciding.branches import focused
+from milo_durable._deciding.choosing import chosen_step
+from milo_durable._deciding.forward import after_execution
+from milo_durable._deciding.outside import aborted, after_expiry, again, input_of_last_attempt
+from milo_durable._deciding.transition import ABORTED, Moment, Succeeded, Transition
 from milo_durable.definition import SagaDefinition
 from milo_durable.engine import SagaEngine, read_id
 from milo_durable.errors import SagaDataError, SagaStateError

@@ -19,26 +19,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from milo_durable import _crash, _work
-from milo_durable._branches import (
-    after_branch,
-    begun,
-    due,
-    focused,
-    is_held,
-    put_off,
-    step_in_view,
-)
 from milo_durable._database import Database
-from milo_durable._decisions import (
-    Failed,
-    Moment,
-    Outcome,
-    Transition,
-    Waits,
-    after_compensation,
-    after_execution,
-    after_expiry,
-)
+from milo_durable._deciding.back import after_compensation
+from milo_durable._deciding.branch_deadlines import due, put_off
+from milo_durable._deciding.branch_outcomes import after_branch, begun
+from milo_durable._deciding.branches import focused, is_held, step_in_view
+from milo_durable._deciding.forward import after_execution
+from milo_durable._deciding.outside import after_expiry
+from milo_durable._deciding.transition import Failed, Moment, Outcome, Transition, Waits
 from milo_durable._hooks import HookCalls
 from milo_durable._outbox import OutboxTable, read_outbox_events
 from milo_durable._recording import (

@@ -11,14 +11,16 @@ from uuid import UUID, uuid4
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import async_sessionmaker
 
-from milo_durable._branches import accept, chosen_step, expecting_branch
 from milo_durable._database import Database
-from milo_durable._decisions import Transition, expecting
+from milo_durable._deciding.branch_calls import accept, expecting_branch
+from milo_durable._deciding.choosing import chosen_step
+from milo_durable._deciding.outside import expecting
+from milo_durable._deciding.resuming import resumed
+from milo_durable._deciding.transition import Transition
 from milo_durable._hooks import HookCalls
 from milo_durable._inbox import Inbox
 from milo_durable._json import check_json
 from milo_durable._outbox import OutboxTable
-from milo_durable._resume import resumed
 from milo_durable._table import SagaTable
 from milo_durable.definition import SagaDefinition, check_span, check_text
 from milo_durable.engine import LEASE, Clock, SagaEngine, read_id, utc_now

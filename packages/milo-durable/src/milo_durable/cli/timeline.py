@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from milo_durable._decisions import COMPENSATE, EXECUTE
+from milo_durable._deciding.transition import COMPENSATE, EXECUTE
 from milo_durable.cli.text import moment, one_line, span
 from milo_durable.definition import SagaDefinition
 from milo_durable.snapshot import SagaSnapshot

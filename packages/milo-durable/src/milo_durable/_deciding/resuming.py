@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NoReturn
 
-from milo_durable._branches import due
-from milo_durable._decisions import Moment, Transition, after_expiry, onward
+from milo_durable._deciding.branch_deadlines import due
+from milo_durable._deciding.outside import after_expiry, onward
+from milo_durable._deciding.transition import Moment, Transition
 from milo_durable.definition import SagaDefinition
 from milo_durable.errors import SagaStateError
 from milo_durable.snapshot import SagaSnapshot
