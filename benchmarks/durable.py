@@ -199,7 +199,6 @@ def postgres_rows(runner: asyncio.Runner, url: str, peers: Peers | None) -> Iter
                 timed["DBOS"] = (limit, partial(peers.turn, "dbos", width))
             yield from compare(what, turn(ours), timed)
         yield Row("statements of a saga", len(recording.sent), 1, 4, "", absolute=True)
-    yield from commit_row(runner, url)
 
 
 def commit_row(runner: asyncio.Runner, url: str) -> Iterator[Row]:
@@ -233,6 +232,7 @@ def rows(url: str, python: Path | None) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder, asyncio.Runner() as runner:
         file = Path(folder) / "sagas.db"
         write_ahead(file)
+        yield from commit_row(runner, url)  # before the peers, whose threads have commits, too
         with peers_on(python, file) as peers:
             yield from postgres_rows(runner, url, peers)
             yield from sqlite_rows(runner, file, peers)

@@ -65,14 +65,17 @@ def again(values: Iterable[Any], new: Mapping[Any, Any]) -> list[Any]:
 
 @asynccontextmanager
 async def core_floor(engine: AsyncEngine, recording: Recording) -> AsyncIterator[Saga]:
-    """By SQLAlchemy Core, on one connection for all of them, each a commit of its own."""
+    """By SQLAlchemy Core, as a saga has to: each a commit on a connection of its own.
+
+    None could be kept for the next, since a step of unknown length runs in between.
+    """
     single = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def saga() -> None:
         new = recording.renewed()
-        async with single.connect() as connection:
-            for statement, params in recording.given:
-                fresh = dict(zip(params, again(params.values(), new), strict=True))
+        for statement, params in recording.given:
+            fresh = dict(zip(params, again(params.values(), new), strict=True))
+            async with single.connect() as connection:
                 await connection.execute(statement, fresh)
 
     yield saga
