@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Run a command beside a PostgreSQL server of its own: ``postgres_server.py COMMAND...``.
 
 The command finds the server's URL, for asyncpg, in ``TEST_DATABASE_URL`` (our tests) and
