@@ -58,7 +58,7 @@ WAITS = st.builds(
     correlation_id=st.sampled_from([None, None, "1"]),
     seconds=st.none() | SECONDS,
 )
-TRIES = st.lists(st.just("fail") | WAITS, max_size=2)
+TRIES = st.lists(st.just("fail") | WAITS, max_size=3)
 UNDOINGS = [(), ("ok",), ("fail", "ok"), ("fail", "fail", "ok"), ("fail",)]
 
 
@@ -355,7 +355,7 @@ class Machine(RuleBasedStateMachine):
     def operate(self, pick, call, wait, trouble):
         """Whatever the saga's status; what it does not allow is refused."""
         if call != "start" or self.is_busy():
-            self.call(self.picked(pick)[0], call, wait, trouble)
+            self.call(self.picked(pick), call, wait, trouble)
 
     @precondition(lambda self: self.allowed())
     @rule(pick=st.integers(0, 99), wait=WAITS, trouble=TROUBLE)
@@ -365,7 +365,7 @@ class Machine(RuleBasedStateMachine):
         self.call(*allowed[pick % len(allowed)], wait, trouble)
 
     def allowed(self):
-        calls = ("compensate", "retry", "skip")
+        calls = ("compensate", "retry", "skip", "await")
         return [(each, call) for call in calls for each in self.models if each.allows(call)]
 
     def call(self, model, call, wait, trouble):
@@ -402,13 +402,23 @@ class Machine(RuleBasedStateMachine):
         model.drive()
 
     @precondition(is_busy)
-    @rule(pick=PICK, age=AGES, event=EVENTS, fits=st.booleans(), trouble=TROUBLE)
-    def notify(self, pick, age, event, fits, trouble):
-        """``age`` says how old the token is; ``None`` is a token of nobody's."""
-        model, saga_id = self.picked(pick)
-        if fits and model.wait:
-            marks = {"event_type": model.wait[0], "correlation_id": model.wait[1]}
-            event = replace(event, **marks)
+    @rule(pick=PICK, age=AGES, event=EVENTS, trouble=TROUBLE)
+    def notify(self, pick, age, event, trouble):
+        """With any event, and a token that is so old, or nobody's where ``age`` is ``None``."""
+        self.send(self.picked(pick), age, event, trouble)
+
+    @precondition(lambda self: self.models and self.active().wait)
+    @rule(event=EVENTS, is_known=st.booleans(), trouble=TROUBLE)
+    def answer(self, event, is_known, trouble):
+        """What is waited for, perhaps once more."""
+        model = self.active()
+        marks = {"event_type": model.wait[0], "correlation_id": model.wait[1]}
+        if is_known and model.events:
+            marks["event_id"] = model.events[-1]
+        self.send(model, 0, replace(event, **marks), trouble)
+
+    def send(self, model, age, event, trouble):
+        saga_id = self.id_of(model)
         known = self.tokens[self.models.index(model)]
         version = None if age is None else max(model.token - age, min(known))
         token = known.get(version, uuid4())
@@ -430,7 +440,7 @@ class Machine(RuleBasedStateMachine):
     @rule(event=MESSAGES, pick=PICK, is_for_all=st.booleans(), trouble=TROUBLE)
     def ingest(self, event, pick, is_for_all, trouble):
         """For a saga, or for the aggregation."""
-        model, saga_id = (None, None) if is_for_all else self.picked(pick)
+        model = None if is_for_all else self.picked(pick)
 
         def modelled():
             self.point()
@@ -440,7 +450,7 @@ class Machine(RuleBasedStateMachine):
                 self.point()
             return is_new
 
-        to = {"saga_id": saga_id} if model else {"aggregation_id": KEY}
+        to = {"saga_id": self.id_of(model)} if model else {"aggregation_id": KEY}
         self.compare(trouble, modelled, lambda: self.bench.orchestrator.ingest_event(event, **to))
 
     @precondition(lambda self: self.models and self.stored)
@@ -465,9 +475,8 @@ class Machine(RuleBasedStateMachine):
         return 0
 
     def picked(self, pick):
-        """The saga of that number, or the active one: its model and its id."""
-        model = self.active() if pick is None else self.models[pick % len(self.models)]
-        return model, self.id_of(model)
+        """The model of that number, or of the active saga."""
+        return self.active() if pick is None else self.models[pick % len(self.models)]
 
     def id_of(self, model):
         return self.ids[f"saga{self.models.index(model)}"]
