@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final, Generic
+from typing import Any, Final, Generic
 from uuid import UUID
+
+from typing_extensions import TypeVar
 
 from milo_durable import _work
 from milo_durable._deciding.back import begin_compensation, is_undoing
@@ -24,14 +26,8 @@ from milo_durable.snapshot import SagaSnapshot
 from milo_durable.status import TERMINAL, SagaStatus
 from milo_durable.summary import SagaSummary, read_filter
 
-if TYPE_CHECKING:  # a default, so that SagaAdmin(engine) needs no annotation; new in 3.13
-    from typing_extensions import TypeVar
-
-    Model = TypeVar("Model", bound=SagaStateMixin, default=SagaStateMixin)
-else:
-    from typing import TypeVar
-
-    Model = TypeVar("Model", bound=SagaStateMixin)
+# The default is for SagaAdmin(engine), which needs no annotation then.
+Model = TypeVar("Model", bound=SagaStateMixin, default=SagaStateMixin)
 
 RETRY: Final = "try its step again"
 SKIP: Final = "skip its step"
