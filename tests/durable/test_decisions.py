@@ -82,7 +82,8 @@ def next_transition(saga, definition, outcome, call):
         return after_event(saga, definition, NotifyEvent({"n": 1}), moment())
     if saga.status == SagaStatus.SUSPENDED:
         return again(saga, definition, moment())
-    if saga.status == SagaStatus.COMPENSATING_SUSPENDED:  # as a claim does
+    if saga.status == SagaStatus.COMPENSATING_SUSPENDED and saga.deadline_at is not None:
+        # as a claim does
         after = replace(saga, status=SagaStatus.COMPENSATING, step_execution_token=uuid4())
         return replace(again(saga, definition, moment()), after=after)
     return None
