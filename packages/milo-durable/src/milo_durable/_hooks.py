@@ -31,7 +31,10 @@ _CAME: Final = {
     (COMPENSATE, "TIMEOUT"): "compensation_failed",
 }
 _ENDED: Final = (*TERMINAL, SagaStatus.TIMEOUT)
-_WAITS_FOR_AN_ATTEMPT: Final = (SagaStatus.SUSPENDED, SagaStatus.COMPENSATING_SUSPENDED)
+_WAITS_FOR_AN_ATTEMPT: Final = {
+    EXECUTE: SagaStatus.SUSPENDED,
+    COMPENSATE: SagaStatus.COMPENSATING_SUSPENDED,
+}
 
 
 class HookCalls:
@@ -110,7 +113,8 @@ def _overriding(name: str, hooks: Sequence[SagaHooks]) -> list[Callable[..., Any
 
 def _outcome(saga: SagaSnapshot, entry: Mapping[str, Any]) -> StepEvent:
     place = saga.branches.get(entry["step_id"], saga)
-    is_tried_again = entry["error"] is not None and place.status in _WAITS_FOR_AN_ATTEMPT
+    waits = place.status == _WAITS_FOR_AN_ATTEMPT[entry["phase"]]
+    is_tried_again = entry["error"] is not None and waits
     return StepEvent(
         saga=saga,
         step_id=entry["step_id"],
