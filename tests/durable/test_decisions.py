@@ -31,8 +31,7 @@ from milo_durable._deciding.outside import (
     expecting,
     judge_event,
 )
-from milo_durable._deciding.transition import Failed, Moment, Succeeded, Waits
-from milo_durable.engine import _moved as applied
+from milo_durable._deciding.transition import Failed, Moment, Succeeded, Waits, applied
 from milo_durable.status import ACTIVE, TERMINAL, TRANSITIONS, WORKING
 
 KEYS = {

@@ -20,6 +20,7 @@ summary       ``SagaSummary``: a saga in a list
 _deciding     what follows from what has happened; no database, no clock
 _table        every statement on the saga table; _inbox: on the inbox;
               _outbox: on the outbox; _purge: deletes what is done with
+_limits       how many sagas of a name may run at the same time; _places: its statements
 _sql          what the two databases write differently; _json: what both hold
 _work         running one step: input, timeout, lease
 _recording    what a step writes in the transaction that records it

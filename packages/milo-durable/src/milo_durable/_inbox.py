@@ -19,10 +19,10 @@ from milo_durable._deciding.branch_calls import accept
 from milo_durable._deciding.outside import judge_kind
 from milo_durable._purge import Purge
 from milo_durable.definition import check_span, check_text
-from milo_durable.engine import SagaEngine, read_id
+from milo_durable.engine import SagaEngine, Views, read_id
 from milo_durable.errors import InvalidEventError, SagaDefinitionError
 from milo_durable.events import NotifyEvent, NotifyResult
-from milo_durable.snapshot import Branch, SagaSnapshot
+from milo_durable.snapshot import Branch
 from milo_durable.status import SagaStatus
 
 _log = logging.getLogger(__name__)
@@ -116,12 +116,12 @@ class Inbox:
 
     async def deliver(self, limit: int) -> int:
         """See ``SagaOrchestrator.run_inbox_due``."""
-        woken = [saga async for saga in self.take(limit)]
-        await self._engine.drive_all(woken)
-        return len(woken)
+        delivered = [views async for views in self.take(limit)]
+        await self._engine.drive_all(view for views in delivered for view in views)
+        return len(delivered)
 
-    async def take(self, limit: int) -> AsyncGenerator[SagaSnapshot, None]:
-        """Give up to ``limit`` events to their sagas; each saga as it is to be driven."""
+    async def take(self, limit: int) -> AsyncGenerator[Views, None]:
+        """Give up to ``limit`` events to their sagas; for each, what is to be driven, if it is."""
         if not await self._exists():
             return
         woken: set[UUID] = set()
@@ -129,10 +129,10 @@ class Inbox:
             if len(woken) >= limit:
                 return
             if row.saga not in woken and self._may_take(row):
-                saga = await self._deliver_safely(row)
-                if saga is not None:
-                    woken.add(saga.id)
-                    yield saga
+                views = await self._deliver_safely(row)
+                if views is not None:
+                    woken.add(row.saga)
+                    yield views
 
     async def _exists(self) -> bool:
         """Whether the table is there; asked until it is."""
@@ -172,15 +172,15 @@ class Inbox:
             if each.awaiting is not None
         )
 
-    async def _deliver_safely(self, row: Any) -> SagaSnapshot | None:
+    async def _deliver_safely(self, row: Any) -> Views | None:
         try:
             return await self._deliver(row)
         except Exception:  # the database's, or of a saga that is broken; others get theirs
             _log.exception("event %s could not be delivered; it keeps waiting", row.event_id)
             return None
 
-    async def _deliver(self, row: Any) -> SagaSnapshot | None:
-        """Give one event to its saga; the saga if that was accepted, to be driven."""
+    async def _deliver(self, row: Any) -> Views | None:
+        """Give one event to its saga; what is to be driven, if that was accepted."""
         engine = self._engine
         event, moment = _event_of(row), engine.moment()
         async with engine.database.transaction("inbox.apply") as connection:
@@ -195,11 +195,11 @@ class Inbox:
             if transition is None:
                 await connection.rollback()  # it keeps waiting
                 return None
+            transition = await engine.limits.granted(connection, saga, transition)
             if not await engine.table.move(connection, saga, transition):
                 await connection.rollback()
                 return None
-        (woken,) = await engine.told(saga, transition)
-        return woken
+        return await engine.told(saga, transition)
 
 
 def _event_of(row: Any) -> NotifyEvent:

@@ -48,10 +48,14 @@ class SagaTable:
     def __init__(self, table: Table) -> None:
         self.table = table
         self.channel = channel_of(table)
+        self.woken_for: set[str] = set()
+        """Names of which workers are woken also when a saga no longer runs."""
         self._columns = [table.c[name] for name in _COLUMNS]
+        self.rows = select(*self._columns)
+        """Sagas as ``read`` takes them."""
         self._insert = insert(table)
         self._insert_waiting = self._insert.returning(self.wakes())
-        self._by_id = select(*self._columns).where(table.c.id == bindparam("b_id"))
+        self._by_id = self.rows.where(table.c.id == bindparam("b_id"))
         self._by_id_locked = self._by_id.with_for_update()
         self._updates: dict[tuple[bool, ...], Any] = {}
         self._branch_updates: dict[tuple[bool, bool, bool], Any] = {}
@@ -68,20 +72,16 @@ class SagaTable:
         in_branches = table.c.branches.is_not(null())
         waits = (table.c.status == SagaStatus.SUSPENDED) & table.c.awaiting.is_not(null())
         in_flight = table.c.status.in_([str(SagaStatus.RUNNING), str(SagaStatus.SUSPENDED)])
-        self._late = (
-            select(*self._columns)
-            .where(
-                or_(waits, in_branches & in_flight),
-                table.c.deadline_at <= bindparam("b_now"),
-                self._is_known(),
-            )
-            .limit(bindparam("b_limit"))
-        )
+        self._late = self.rows.where(
+            or_(waits, in_branches & in_flight),
+            table.c.deadline_at <= bindparam("b_now"),
+            self.is_known(),
+        ).limit(bindparam("b_limit"))
         self._next_deadline = select(func.min(table.c.deadline_at)).where(
             table.c.status.in_([str(each) for each in ACTIVE]),
             table.c.deadline_at > bindparam("b_after"),
             table.c.deadline_at <= bindparam("b_until"),
-            self._is_known(),
+            self.is_known(),
         )
         self._active = (
             select(table.c.id)
@@ -192,8 +192,7 @@ class SagaTable:
         passed over.
         """
         params = {"b_now": now, "b_known": list(known), "b_deadline": deadline, "b_limit": limit}
-        rows = await connection.execute(self._claim, params)
-        return [_snapshot(row) for row in rows]
+        return await self.read(connection, self._claim, params)
 
     async def late(
         self,
@@ -205,7 +204,13 @@ class SagaTable:
         """Sagas that are due, and which no claim takes: whose event did not come in time, or
         that have branches."""
         params = {"b_now": now, "b_known": list(known), "b_limit": limit}
-        return [_snapshot(row) for row in await connection.execute(self._late, params)]
+        return await self.read(connection, self._late, params)
+
+    async def read(
+        self, connection: AsyncConnection, statement: Any, params: dict[str, Any]
+    ) -> list[SagaSnapshot]:
+        """The sagas that a statement on ``rows`` finds."""
+        return [_snapshot(row) for row in await connection.execute(statement, params)]
 
     async def next_deadline(
         self,
@@ -236,7 +241,8 @@ class SagaTable:
         column = self.table.c.branches
         return column == bindparam("b_before", type_=column.type)
 
-    def _is_known(self) -> Any:
+    def is_known(self) -> Any:
+        """Whether a saga is of one of the names and versions ``b_known``."""
         table = self.table
         named = tuple_(table.c.saga_name, table.c.definition_version)
         return named.in_(bindparam("b_known", expanding=True))
@@ -245,15 +251,17 @@ class SagaTable:
         """The statement that also writes what this transition has besides the plain columns.
 
         When the saga waits from now on, workers are woken: its event may be in the inbox, its
-        next attempt due before all else.
+        next attempt due before all else. So they are when it leaves its place to another.
         """
         parts = transition.entry, transition.output, transition.context
-        waits = transition.after.status in WAITING
-        key = (*(part is not None for part in parts), waits)
+        after = transition.after
+        leaves = after.saga_name in self.woken_for and after.status not in WORKING
+        wakes = leaves or after.status in WAITING
+        key = (*(part is not None for part in parts), wakes)
         statement = self._updates.get(key)
         if statement is None:
             statement = self._update_with(*key[:3])
-            if waits:
+            if wakes:
                 statement = statement.returning(self.wakes())
             self._updates[key] = statement
         return statement
@@ -311,7 +319,7 @@ class SagaTable:
                 table.c.deadline_at <= bindparam("b_now"),
                 status.in_([str(each) for each in others]) | waits_for_an_attempt,
                 table.c.branches.is_(null()),
-                self._is_known(),
+                self.is_known(),
             )
             .order_by(table.c.deadline_at)
             .limit(bindparam("b_limit"))

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
@@ -26,8 +26,9 @@ from milo_durable._deciding.branch_outcomes import after_branch, begun
 from milo_durable._deciding.branches import focused, is_held, step_in_view
 from milo_durable._deciding.forward import after_execution
 from milo_durable._deciding.outside import after_expiry
-from milo_durable._deciding.transition import Failed, Moment, Outcome, Transition, Waits
+from milo_durable._deciding.transition import Failed, Moment, Outcome, Transition, Waits, applied
 from milo_durable._hooks import HookCalls
+from milo_durable._limits import Limits
 from milo_durable._outbox import OutboxTable, read_outbox_events
 from milo_durable._recording import (
     Recording,
@@ -140,6 +141,7 @@ class SagaEngine:
         self.lease = lease
         self.outbox = outbox
         self.hooks = hooks
+        self.limits = Limits(self)
 
     def moment(self) -> Moment:
         """Now, with a fresh token."""
@@ -166,11 +168,15 @@ class SagaEngine:
             ActiveSagaAlreadyExistsError: another of its aggregation id is active.
         """
         definition = self.definitions.of(saga)
-        transition = Transition(saga)
-        if not definition.is_chain:
-            transition = begun(saga, definition, self.moment())
+        needs_place = saga.saga_name in self.limits and saga.status in WORKING
+        storing = self.database.transaction if needs_place else self.database.statement
         try:
-            async with self.database.statement("start") as connection:
+            async with storing("start") as connection:
+                if needs_place:
+                    saga = await self.limits.admitted(connection, saga)
+                transition = Transition(saga)
+                if not definition.is_chain:
+                    transition = begun(saga, definition, self.moment())
                 await self.table.add(connection, transition.after)
         except IntegrityError as cause:
             raise ActiveSagaAlreadyExistsError(saga.aggregation_id) from cause
@@ -181,12 +187,19 @@ class SagaEngine:
         return (saga,) if saga.status in WORKING else ()
 
     async def change(
-        self, commit: str, saga_id: UUID, decide: Decide, *, resumes: bool = True
+        self,
+        commit: str,
+        saga_id: UUID,
+        decide: Decide,
+        *,
+        resumes: bool = True,
+        queues: bool = False,
     ) -> tuple[SagaSnapshot, Views]:
         """Change a saga as ``decide`` says: as it is then, and what there is to drive of it.
 
         On PostgreSQL the row is locked from the reading to the commit. Elsewhere, if somebody
-        has moved the saga in between, ``decide`` is asked again.
+        has moved the saga in between, ``decide`` is asked again. With ``queues`` it is set going
+        only if its name has a place for it, else it waits for its turn.
 
         Raises:
             SagaNotFoundError: there is no such saga.
@@ -194,10 +207,10 @@ class SagaEngine:
         """
         while True:
             with suppress(_MovedMeanwhileError):
-                return await self._change_once(commit, saga_id, decide, resumes)
+                return await self._change_once(commit, saga_id, decide, resumes, queues)
 
     async def _change_once(
-        self, commit: str, saga_id: UUID, decide: Decide, resumes: bool
+        self, commit: str, saga_id: UUID, decide: Decide, resumes: bool, queues: bool
     ) -> tuple[SagaSnapshot, Views]:
         with refused_by_commit() as written:
             async with self.database.transaction(commit) as connection:
@@ -205,6 +218,8 @@ class SagaEngine:
                 transition = decide(saga)
                 if transition is None:
                     return saga, ()
+                if queues:
+                    transition = await self.limits.granted(connection, saga, transition)
                 try:
                     moved = await self._store(connection, saga, transition, written)
                 except IntegrityError as cause:
@@ -212,7 +227,7 @@ class SagaEngine:
                 if not moved:
                     raise _MovedMeanwhileError  # rolls back
         following = await self.told(saga, transition, resumes=resumes)
-        return _moved(saga, transition), following
+        return applied(saga, transition), following
 
     async def told(
         self, saga: SagaSnapshot, transition: Transition, *, resumes: bool = True
@@ -221,7 +236,7 @@ class SagaEngine:
 
         It has been committed. ``resumes`` is whether somebody outside has set the saga going.
         """
-        after = _moved(saga, transition)
+        after = applied(saga, transition)
         if self.hooks:
             await self.hooks.moved(saga, after, transition, resumes=resumes)
         if transition.started:
@@ -411,15 +426,29 @@ class SagaEngine:
 
         How many includes those that waited for an event in vain, and are not to be driven.
         """
-        now, known = self.clock(), self.definitions.known()
+        if self.limits:
+            return await self.limits.take(limit)
+        return await self.take_free(self.definitions.known(), limit)
+
+    async def take_free(
+        self, known: Sequence[tuple[str, int]], limit: int
+    ) -> tuple[list[SagaSnapshot], int]:
+        """As ``take_due``, of these names and versions, whose names have no limit."""
         if not known or limit < 1:
             return [], 0
+        now = self.clock()
         async with self.database.statement("claim") as connection:
             deadline = now + self.lease + GRACE
             views = await self.table.claim(connection, known, now, deadline, limit)
             rest = limit - len(views)
             late = await self.table.late(connection, known, now, rest) if rest else []
-        count = len(views)
+        ended, count = await self.take_late(late)
+        return views + ended, len(views) + count
+
+    async def take_late(self, late: Iterable[SagaSnapshot]) -> tuple[list[SagaSnapshot], int]:
+        """As ``take_due``, of sagas that ``SagaTable.late`` has found."""
+        views: list[SagaSnapshot] = []
+        count = 0
         for saga in late:
             try:
                 is_taken, following = await self._take_late(saga)
@@ -443,6 +472,7 @@ class SagaEngine:
         definition = self.definitions.of(saga)
         if not saga.branches:
             transition = after_expiry(saga, definition, self.moment())
+            transition = self.limits.deferred(saga, transition)
             async with self.database.statement("expire") as connection:
                 moved = await self.table.move(connection, saga, transition)
             return moved, await self.told(saga, transition) if moved else ()
@@ -452,7 +482,9 @@ class SagaEngine:
 
         def decide(found: SagaSnapshot) -> Transition | None:
             nonlocal goes_on
-            transition = due(found, definition, self.moment())
+            transition = None
+            if not self.limits.waits_for_place(found):
+                transition = due(found, definition, self.moment())
             goes_on = transition is not None
             return transition
 
@@ -470,14 +502,6 @@ def _has_killed(view: SagaSnapshot, step: StepDefinition) -> Failed:
         f"{step.step_id}; {call} tries it again",
         halts=True,
     )
-
-
-def _moved(saga: SagaSnapshot, transition: Transition) -> SagaSnapshot:
-    """``saga`` after ``transition``, with what that adds to its history."""
-    after = transition.after
-    if transition.entry is not None:
-        after = replace(after, step_history=(*saga.step_history, transition.entry))
-    return after
 
 
 def _log_lost(saga: SagaSnapshot) -> None:

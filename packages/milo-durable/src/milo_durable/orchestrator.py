@@ -95,13 +95,28 @@ class SagaOrchestrator(Generic[Model]):
         )
         self.inbox = self._inbox_in(inbox_model_class)
 
-    def register(self, saga_name: str, definition: SagaDefinition) -> None:
+    def register(
+        self,
+        saga_name: str,
+        definition: SagaDefinition,
+        *,
+        concurrency_limit: int | None = None,
+    ) -> None:
         """Make a saga known by a name; of several versions new sagas are the newest.
 
+        Of a name with a ``concurrency_limit`` at most so many sagas are RUNNING or COMPENSATING
+        at the same time: of all its versions together, and in all processes on these tables, if
+        all register the same limit. Others, which start, go on after an event or are due for
+        another attempt, are stored, and ``run_due`` or a ``Worker`` takes them in their turn, the
+        one first that has been due longest. Calls of ``SagaAdmin``, and ``resume``, do not wait.
+
         Raises:
-            SagaDefinitionError: this version of the name is registered already.
+            SagaDefinitionError: this version of the name is registered already, or the limit
+                cannot be meant.
         """
+        self.engine.limits.check(saga_name, concurrency_limit)
         self.engine.definitions.add(saga_name, definition)
+        self.engine.limits.add(saga_name, concurrency_limit)
 
     async def start(
         self,
@@ -120,6 +135,7 @@ class SagaOrchestrator(Generic[Model]):
         ``run_due`` or a ``Worker`` begins it then; this version of it, also if there is a newer
         one by then. Until then it is ``SUSPENDED``: it is the active saga of its aggregation,
         takes no event, ``SagaAdmin.retry_step`` begins it at once and ``abort`` calls it off.
+        So it is, and due at once, where ``register`` has set a limit that is reached.
 
         Raises:
             UnknownSagaError: no saga of that name is registered.
@@ -166,7 +182,7 @@ class SagaOrchestrator(Generic[Model]):
             result, transition = accept(saga, known, expected, given, self.engine.moment())
             return transition
 
-        _, following = await self.engine.change("notify", read_id(saga_id), decide)
+        _, following = await self.engine.change("notify", read_id(saga_id), decide, queues=True)
         await self.engine.drive(following)
         return result
 

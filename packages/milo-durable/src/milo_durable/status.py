@@ -13,7 +13,7 @@ class SagaStatus(StrEnum):
     """A worker has it until its deadline, which it puts off while it works."""
     SUSPENDED = "SUSPENDED"
     """It waits for its first or next attempt, which is its deadline, for an event, or, after too
-    many crashes, for an operator."""
+    many crashes, for an operator. Past its deadline it waits for its turn."""
     COMPENSATING = "COMPENSATING"
     """As ``RUNNING``, on the way back."""
     COMPENSATING_SUSPENDED = "COMPENSATING_SUSPENDED"
@@ -44,6 +44,7 @@ TRANSITIONS: Final = {
     SagaStatus.SUSPENDED: (
         *(SagaStatus.RUNNING, SagaStatus.SUSPENDED, SagaStatus.COMPLETED),
         *(SagaStatus.TIMEOUT, SagaStatus.COMPENSATING, SagaStatus.COMPENSATED, SagaStatus.FAILED),
+        SagaStatus.COMPENSATING_SUSPENDED,  # it turns back, and waits for its turn
     ),
     SagaStatus.COMPENSATING: (
         *(SagaStatus.COMPENSATING, SagaStatus.COMPENSATING_SUSPENDED),

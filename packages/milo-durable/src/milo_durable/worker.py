@@ -52,9 +52,10 @@ class Worker:
     """Does what ``run_due`` and ``run_inbox_due`` do, again and again; any number may run.
 
     It sleeps until the next deadline, at most ``poll``. On PostgreSQL (asyncpg) it is woken as
-    soon as an event is stored, a saga begins to wait or is handed over; elsewhere these are
-    found after ``poll`` at the latest. A slow saga holds up no other: up to ``limit`` are
-    driven at a time. While the database is away it waits, and goes on when it is back.
+    soon as an event is stored, a saga begins to wait, is handed over or leaves its place to one
+    whose turn it is; elsewhere these are found after ``poll`` at the latest. A slow saga holds
+    up no other: up to ``limit`` are driven at a time. While the database is away it waits, and
+    goes on when it is back.
 
         worker = Worker(orchestrator)
         await worker.run(handle_signals=True)
@@ -157,10 +158,11 @@ class Worker:
     async def _take_events(self) -> None:
         if self._inbox is None or self._free() < 1 or self._stopped.is_set():
             return
-        async with aclosing(self._inbox.take(self._limit)) as sagas:
-            async for saga in sagas:
+        async with aclosing(self._inbox.take(self._limit)) as delivered:
+            async for views in delivered:
                 self.stats.delivered += 1
-                self._start(saga)
+                for view in views:
+                    self._start(view)
                 if self._free() < 1:
                     break
 

@@ -12,4 +12,5 @@ branch_deadlines  branches whose deadline passes, and what puts it off
 branch_calls      events and operators, for branches
 choosing          which of the steps in flight a call means
 resuming          what ``resume`` allows
+queueing          waiting for a turn, where only so many may run
 """

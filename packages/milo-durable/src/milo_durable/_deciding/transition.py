@@ -85,6 +85,14 @@ class Transition:
     started: tuple[str, ...] = ()
 
 
+def applied(saga: SagaSnapshot, transition: Transition) -> SagaSnapshot:
+    """``saga`` after ``transition``, with what that adds to its history."""
+    after = transition.after
+    if transition.entry is not None:
+        after = replace(after, step_history=(*saga.step_history, transition.entry))
+    return after
+
+
 def with_output(context: Mapping[str, Any], step_id: str, output: Any) -> Mapping[str, Any]:
     """The context once the step has completed."""
     return {**context, "outputs": {**context.get("outputs", {}), step_id: output}}
