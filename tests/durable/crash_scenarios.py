@@ -115,7 +115,8 @@ class Bench:
             options |= {"max_crashes": scenario.max_crashes}
             builder.add_step(step, _event, retry_policy=retry, **options)
         definition = builder.build(sequential=not scenario.parallel)
-        self.orchestrator.register(name, definition)
+        limit = scenario.concurrency_limit
+        self.orchestrator.register(name, definition, concurrency_limit=limit)
 
     def clock(self):
         return datetime.now(UTC) + self.ahead
@@ -165,6 +166,7 @@ class Scenario:
     parallel: bool = False
     """Whether all steps run at the same time."""
     max_crashes: int | None = None
+    concurrency_limit: int | None = None
 
 
 def any_event():
@@ -368,6 +370,33 @@ async def publish(bench):
     await dispatcher.purge(older_than=HOUR)
 
 
+async def tell(bench):
+    """An event comes when the saga waits for it, and no other comes."""
+    saga_id = await bench.started()
+    saga = await bench.settled(saga_id)
+    if saga.status == SagaStatus.SUSPENDED:
+        event = NotifyEvent({"said": "e1"}, event_id="e1")
+        await bench.orchestrator.ingest_event(event, saga_id=saga_id)
+        await bench.settled(saga_id)
+
+
+def limited(journal):
+    return [
+        (Step(journal, "a"), None),
+        (Step(journal, "b", fails=1), AGAIN),
+        (Step(journal, "w", waits=any_event), None),
+        (Never(journal, "v", on_timeout="compensate"), None),
+    ]
+
+
+class Never(Step):
+    """Waits, whatever has come before."""
+
+    async def execute(self, inp: Any) -> StepAwaitEvent:
+        self.journal.note(f"do {self.name}")
+        return paid_within_hours()
+
+
 def clumsy(journal):
     return [
         (Step(journal, "a", fails=1, undo_fails=1), AGAIN),
@@ -481,6 +510,17 @@ SCENARIOS = {
         play=resume,
         ends=SagaStatus.COMPENSATED,
         journal=("do a", "do a", "do b", "undo a", "undo a"),
+    ),
+    "limited": Scenario(
+        steps=limited,
+        play=tell,
+        ends=SagaStatus.COMPENSATED,
+        journal=(
+            *("do a", "do b", "do b", "do w", "do w", "got e1", "do v"),
+            *("undo w", "undo b", "undo a"),
+        ),
+        events=("e1",),
+        concurrency_limit=1,
     ),
     "operated": Scenario(
         steps=gates,

@@ -67,6 +67,16 @@ OTHERS = [
     ("scheduled", "claim.after"),
     ("missed", "expire.before"),
     ("missed", "expire.after"),
+    ("limited", "start.before"),
+    ("limited", "start.after"),
+    ("limited", "inbox.apply.before"),
+    ("limited", "inbox.apply.after"),
+    ("limited", "expire.before"),
+    ("limited", "expire.after"),
+    ("limited", "claim.before"),
+    ("limited", "claim.after"),
+    ("limited", "claim.before:2"),  # on the way back
+    ("limited", "claim.after:2"),
     ("resumed", "resume.after:2"),  # on the way back
     ("told_twice", "inbox.store.after:2"),
     ("told_twice", "inbox.apply.before:2"),
