@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 from datetime import datetime
 from uuid import UUID
 
@@ -175,6 +177,25 @@ def test_a_database_will_do_to_look(shop):
     bare = shop.saga("list", "--db", "sqlite+aiosqlite:///other.db", app=None)
     assert bare.code == 1
     assert "the database refuses: no such table: milo_saga" in bare.err
+
+
+LOADED_BY_HELP = """
+import sys
+from milo._cli import main
+try:
+    main(["--help"])
+finally:
+    print({"sqlalchemy", "pydantic"} & set(sys.modules))
+"""
+
+
+def test_the_help_of_milo_is_quick():
+    """It names ``saga`` without importing SQLAlchemy or pydantic."""
+    command = [sys.executable, "-c", LOADED_BY_HELP]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    *usage, loaded = ran.stdout.splitlines()
+    assert any(line.startswith("  saga ") for line in usage)
+    assert loaded == "set()"
 
 
 CHANGES = [

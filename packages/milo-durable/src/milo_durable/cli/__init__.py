@@ -6,12 +6,17 @@ finding   list, show
 changing  retry, skip, compensate, abort
 working   worker
 options   what the commands share
-app       --app and --db: where the orchestrator comes from
-calls     an async call made by a command; what goes wrong, as a message and an exit code
-objects   what ``--json`` prints
-timeline  a saga's steps and history as rows; words: its state in a few words
+ids       which saga is meant
+objects   what ``--json`` prints; words: a saga in a few words
 output    tables on a terminal and elsewhere; logs
 text      text of foreign origin, made safe to show
+
+These are quick to import, so that ``milo --help`` is. Imported when a command runs:
+
+app       --app and --db: where the orchestrator comes from
+calls     an async call made by a command; what goes wrong, as a message and an exit code
+showing   one saga as text; timeline: its steps and history as rows
+telling   a worker that says what it does
 """
 
 from __future__ import annotations

@@ -10,17 +10,15 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, redirect_stdout
 from typing import Any, NoReturn, TypeVar
-from uuid import UUID
 
 import click
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from milo_durable.admin import SagaAdmin
+from milo_durable.cli.ids import NoSuchSagaError
 from milo_durable.cli.output import log_to_stderr
 from milo_durable.cli.text import one_line
 from milo_durable.errors import (
     ActiveSagaAlreadyExistsError,
-    SagaDefinitionError,
     SagaError,
     SagaNotFoundError,
     SagaStateError,
@@ -32,12 +30,6 @@ Opened = Callable[[], AbstractAsyncContextManager[SagaOrchestrator[Any]]]
 
 NOT_DONE = 1
 """The exit code when what was asked for is in order, and the sagas or the database refuse it."""
-_MOST_NAMED = 5
-
-
-class NoSuchSagaError(SagaError):
-    """No id begins as was said."""
-
 
 _REFUSALS = (
     *(SagaStateError, SagaNotFoundError, ActiveSagaAlreadyExistsError, NoSuchSagaError),
@@ -79,32 +71,6 @@ def errors_told(*, debug: bool) -> Iterator[None]:
         if not isinstance(error, _REFUSALS):
             raise click.ClickException(str(error)) from error
         _refuse(error)
-
-
-async def find(admin: SagaAdmin[Any], text: str) -> UUID:
-    """The id that ``text`` is, or that alone begins with it.
-
-    Raises:
-        ClickException: it is none, or several begin so.
-        NoSuchSagaError: none begins so.
-    """
-    try:
-        return UUID(text)
-    except ValueError:
-        pass
-    try:
-        found = await admin.list_sagas(id_prefix=text, limit=_MOST_NAMED + 1)
-    except SagaDefinitionError as cause:
-        raise click.ClickException(
-            f"ID must be a saga's id, or how it begins, such as 3f2a9c1e, not {text!r}"
-        ) from cause
-    if not found:
-        raise NoSuchSagaError(f"there is no saga whose id begins with {text}; see milo saga list")
-    if len(found) > 1:
-        few = ", ".join(str(each.id) for each in found[:_MOST_NAMED])
-        more = " and more" if len(found) > _MOST_NAMED else ""
-        raise click.ClickException(f"{text} begins several ids: {few}{more}; give more of it")
-    return found[0].id
 
 
 @contextmanager

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
 
-from milo_durable.admin import SagaAdmin
 from milo_durable.cli import objects
-from milo_durable.cli.calls import find
+from milo_durable.cli.ids import find
 from milo_durable.cli.options import Command, Source, app_options, id_argument, json_option
 from milo_durable.cli.output import print_lines
 from milo_durable.cli.words import told
-from milo_durable.orchestrator import SagaOrchestrator
 from milo_durable.snapshot import SagaSnapshot
 from milo_durable.summary import SagaSummary
 
-Change = Callable[[SagaAdmin[Any], UUID], Awaitable[SagaSnapshot]]
+if TYPE_CHECKING:
+    from milo_durable.admin import SagaAdmin
+    from milo_durable.orchestrator import SagaOrchestrator
+
+    Change = Callable[[SagaAdmin[Any], UUID], Awaitable[SagaSnapshot]]
 
 
 def change_options(command: Command) -> Command:
@@ -76,8 +78,7 @@ def abort(source: Source, saga_id: str, *, as_json: bool) -> int:
 def _change(source: Source, saga_id: str, change: Change, *, as_json: bool) -> int:
     """Carry the change out and print where the saga stands then."""
 
-    async def work(orchestrator: SagaOrchestrator[Any]) -> SagaSnapshot:
-        admin = SagaAdmin[Any](orchestrator.engine)
+    async def work(_: SagaOrchestrator[Any], admin: SagaAdmin[Any]) -> SagaSnapshot:
         return await change(admin, await find(admin, saga_id))
 
     saga = SagaSummary.of(source.call(work))

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from milo_durable.admin import SagaAdmin
 from milo_durable.cli import objects
-from milo_durable.cli.calls import find
+from milo_durable.cli.ids import find
 from milo_durable.cli.options import Source, id_argument, json_option, looking_options
 from milo_durable.cli.output import is_terminal, print_lines, table
 from milo_durable.cli.text import moment, one_line
-from milo_durable.cli.timeline import HEADER, StepState, history_errors, history_rows, steps_of
-from milo_durable.cli.words import held_until, waits_for, why
-from milo_durable.definition import SagaDefinition
+from milo_durable.cli.words import why
 from milo_durable.errors import UnknownSagaError
-from milo_durable.orchestrator import SagaOrchestrator
-from milo_durable.snapshot import SagaSnapshot
 from milo_durable.status import SagaStatus
 from milo_durable.summary import SagaSummary
+
+if TYPE_CHECKING:
+    from milo_durable.admin import SagaAdmin
+    from milo_durable.definition import SagaDefinition
+    from milo_durable.orchestrator import SagaOrchestrator
+    from milo_durable.snapshot import SagaSnapshot
 
 _COLUMNS: Final = ("ID", "STATUS", "NAME", "AGGREGATION", "STARTED (UTC)", "WHY")
 _SHORTEST_ID: Final = 8
@@ -55,8 +56,8 @@ def list_(
 ) -> int:
     """List sagas, those started last first."""
 
-    async def work(orchestrator: SagaOrchestrator[Any]) -> list[SagaSummary]:
-        return await SagaAdmin[Any](orchestrator.engine).list_sagas(
+    async def work(_: SagaOrchestrator[Any], admin: SagaAdmin[Any]) -> list[SagaSummary]:
+        return await admin.list_sagas(
             status=[SagaStatus(each) for each in status] or None,
             name=name,
             aggregation_id=aggregation,
@@ -79,21 +80,23 @@ def show(source: Source, saga_id: str, *, as_json: bool) -> int:
     """Show saga ID, its steps and its history."""
 
     async def work(
-        orchestrator: SagaOrchestrator[Any],
+        orchestrator: SagaOrchestrator[Any], admin: SagaAdmin[Any]
     ) -> tuple[SagaSnapshot, SagaDefinition | None]:
-        admin = SagaAdmin[Any](orchestrator.engine)
         saga = await admin.get_saga(await find(admin, saga_id))
         try:
             return saga, orchestrator.engine.definitions.of(saga)
         except UnknownSagaError:  # its history knows the steps that were run
             return saga, None
 
+    from milo_durable.cli.showing import shown
+    from milo_durable.cli.timeline import steps_of
+
     saga, definition = source.call(work)
     steps = steps_of(saga, definition)
     if as_json:
         print_lines(objects.as_json(objects.show_object(saga, steps)))
     else:
-        print_lines(*_shown(saga, steps))
+        print_lines(*shown(saga, steps))
     return 0
 
 
@@ -123,40 +126,3 @@ def _telling_width(sagas: Sequence[SagaSummary]) -> int:
         for width in range(_SHORTEST_ID, len(ids[0]) + 1)
         if len({each[:width] for each in ids}) == len(ids)
     )
-
-
-def _shown(saga: SagaSnapshot, steps: Sequence[StepState]) -> list[str]:
-    lines = [f"saga {saga.id}", *_facts(saga), ""]
-    if steps:
-        rows = [
-            (one_line(each.step_id), each.state, str(each.attempts), one_line(each.step_name))
-            for each in steps
-        ]
-        lines += [*table(rows, ("STEP", "STATE", "ATTEMPTS", "CLASS")), ""]
-    return [*lines, *_timeline(saga)]
-
-
-def _facts(saga: SagaSnapshot) -> list[str]:
-    summary = SagaSummary.of(saga)
-    waiting = waits_for(summary)
-    facts = {
-        "name": f"{one_line(saga.saga_name)}, version {saga.definition_version}",
-        "aggregation": one_line(saga.aggregation_id),
-        "status": f"{saga.status}, {waiting}" if waiting else str(saga.status),
-        "token": "" if saga.awaiting is None else str(saga.step_execution_token),
-        "held until": held_until(summary),
-        "error": one_line(saga.error or ""),
-        "started": f"{moment(saga.created_at)} UTC",
-        "changed": f"{moment(saga.updated_at)} UTC",
-    }
-    return [f"  {what:<11}  {fact}" for what, fact in facts.items() if fact]
-
-
-def _timeline(saga: SagaSnapshot) -> Iterator[str]:
-    """The history; an error stands below its row, for it may be long."""
-    header, *rows = table(history_rows(saga), HEADER)
-    yield header
-    for row, error in zip(rows, history_errors(saga), strict=True):
-        yield row
-        if error:
-            yield f"    {error}"

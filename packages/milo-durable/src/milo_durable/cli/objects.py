@@ -6,12 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from milo_durable.cli.timeline import StepState
 from milo_durable.snapshot import SagaSnapshot
 from milo_durable.summary import SagaSummary
+
+if TYPE_CHECKING:
+    from milo_durable.cli.timeline import StepState
 
 ENTRY_KEYS: Final = (
     *("timestamp", "phase", "status", "step_id", "step_name", "attempt", "token"),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from milo_durable.cli import app as apps
-from milo_durable.cli.calls import Opened, errors_told, run, stdout_kept_apart
-from milo_durable.orchestrator import SagaOrchestrator
+if TYPE_CHECKING:  # what stands on the database is imported when a command runs
+    from milo_durable.admin import SagaAdmin
+    from milo_durable.cli.calls import Opened
+    from milo_durable.orchestrator import SagaOrchestrator
 
 T = TypeVar("T")
 Command = Callable[..., int]
@@ -27,13 +28,16 @@ class Source:
     app: str | None
     db: str | None = None
 
-    def call(self, work: Callable[[SagaOrchestrator[Any]], Awaitable[T]]) -> T:
-        """What ``work`` returns, given that orchestrator.
+    def call(self, work: Callable[[SagaOrchestrator[Any], SagaAdmin[Any]], Awaitable[T]]) -> T:
+        """What ``work`` returns, given that orchestrator and its admin.
 
         Standard output is the command's own: what the application prints goes to standard error.
         """
+        from milo_durable.admin import SagaAdmin
+        from milo_durable.cli.calls import run, stdout_kept_apart
+
         with stdout_kept_apart():
-            return run(self.opening(), work)
+            return run(self.opening(), lambda found: work(found, SagaAdmin[Any](found.engine)))
 
     def opening(self) -> Opened:
         """The way to open it. Imports the application.
@@ -41,6 +45,8 @@ class Source:
         Raises:
             ClickException: it cannot be.
         """
+        from milo_durable.cli import app as apps
+
         if self.app is not None and self.db is None:
             return functools.partial(apps.opened, self.app, apps.load(self.app))
         if self.db is not None and self.app is None:
@@ -79,6 +85,8 @@ def _with_source(command: Command) -> Command:
     def given(
         *args: Any, app: str | None, debug: bool, db: str | None = None, **options: Any
     ) -> int:
+        from milo_durable.cli.calls import errors_told
+
         with errors_told(debug=debug):
             return command(*args, source=Source(app, db), **options)
 
