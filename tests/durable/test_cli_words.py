@@ -10,9 +10,10 @@ from uuid import UUID
 import pytest
 from saga_tools import START, Plain, Step, chain
 
-from milo_durable import SagaSnapshot, SagaStatus, SagaSummary
+from milo_durable import Branch, SagaSnapshot, SagaStatus, SagaSummary
 from milo_durable.cli import output
 from milo_durable.cli.output import log_to_stderr, table
+from milo_durable.cli.showing import shown
 from milo_durable.cli.timeline import history_errors, history_rows, steps_of
 from milo_durable.cli.words import told, waits_for
 
@@ -79,6 +80,34 @@ def test_the_state_of_a_step(status, history, state):
     assert (second.step_name, second.state, second.attempts) == ("Plain", "pending", 0)
 
 
+def test_every_step_that_runs_beside_others_is_running():
+    """Also where the row has another as its current one; the others are as their history says."""
+    branches = {
+        "step_0": Branch(SagaStatus.SUSPENDED, ID),
+        "step_1": Branch(SagaStatus.RUNNING, ID),
+        "step_2": Branch(SagaStatus.RUNNING, ID),
+    }
+    history = [("execute", "WAITING", "step_0"), ("execute", "ERROR", "step_1")]
+    whole = saga(SagaStatus.RUNNING, *history, branches=branches)
+    definition = chain(Plain(), Plain(), Plain(), Plain())
+    states = [each.state for each in steps_of(whole, definition)]
+    assert states == ["waiting", "running", "running", "pending"]
+
+
+def test_a_step_in_flight_says_who_has_it():
+    """And how many workers have died at it."""
+    branch = Branch(SagaStatus.RUNNING, ID, deadline_at=START, crash_count=2)
+    whole = saga(SagaStatus.RUNNING, branches={"a\n": branch}, deadline_at=START)
+    lines = shown(whole, [])
+    assert lines[lines.index("step a") :][:4] == [
+        "step a",
+        "  status       RUNNING",
+        "  held until   2030-01-01 00:00:00 UTC",
+        "  crashes      2 in a row",
+    ]
+    assert sum("held until" in line for line in lines) == 1
+
+
 def test_steps_that_a_definition_no_longer_has_stay_in_sight():
     """They stand after the others; without a definition the history has all there is."""
     whole = saga(SagaStatus.FAILED, ("execute", "ERROR", "gone"))
@@ -129,6 +158,22 @@ def test_a_saga_in_one_sentence():
         f"saga {ID} is SUSPENDED: waits for its next attempt at 2030-01-01 00:00:00 UTC; Oh: no"
     )
     assert told(SagaSummary.of(saga())) == f"saga {ID} is RUNNING"
+
+
+def test_each_step_in_flight_has_its_own_reason():
+    """A deadline is told of the step that has it; an error that several have is told once."""
+    paid = {"event_types": ["paid"], "correlation_id": None}
+    branches = {
+        "pay": Branch(SagaStatus.SUSPENDED, ID, awaiting=paid),
+        "label": Branch(SagaStatus.SUSPENDED, ID, deadline_at=START, error="no\nprinter"),
+        "pack": Branch(SagaStatus.FAILED, ID, error="no printer"),
+    }
+    row = {"awaiting": paid, "deadline_at": START, "error": "no printer"}
+    whole = saga(SagaStatus.SUSPENDED, branches=branches, **row)
+    assert told(SagaSummary.of(whole)) == (
+        f"saga {ID} is SUSPENDED: label waits for its next attempt at 2030-01-01 00:00:00 UTC, "
+        "pay waits for the event paid; no printer"
+    )
 
 
 def test_moments_are_told_in_utc():

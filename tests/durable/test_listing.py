@@ -4,10 +4,10 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from saga_tools import START, Plain, Step, chain, on, refuse, wait_once
+from saga_tools import START, Plain, Step, Word, chain, on, refuse, wait_once
 from sqlalchemy import event
 
-from milo_durable import SagaDefinitionError, SagaStatus, SagaSummary
+from milo_durable import SagaBuilder, SagaDefinitionError, SagaStatus, SagaSummary
 
 HOUR = timedelta(hours=1)
 
@@ -45,6 +45,21 @@ def test_a_summary_is_the_snapshot_without_what_may_be_long(database):
             assert summary == SagaSummary.of(await bench.see(saga_id))
         assert isinstance(summary.status, SagaStatus)
         assert summary.created_at == START
+
+    on(database, scenario)
+
+
+def test_a_summary_has_the_steps_in_flight(database):
+    """As the snapshot has them."""
+
+    async def scenario(bench):
+        builder = SagaBuilder()
+        for step in (Step("a", [], wait_once), Step("b", [], wait_once)):
+            builder.add_step(step=step, input_map=lambda ctx: Word(word="go"))
+        saga_id = await bench.begin(builder.build())
+        (summary,) = await bench.admin.list_sagas()
+        assert list(summary.branches) == ["step_0", "step_1"]
+        assert summary == SagaSummary.of(await bench.see(saga_id))
 
     on(database, scenario)
 

@@ -81,6 +81,24 @@ def definition():
     return builder.build()
 
 
+def parcel():
+    """Packing and labelling beside each other, then shipping."""
+    builder = SagaBuilder()
+    refs = [
+        builder.add_step(
+            step_id=step_id,
+            step=Charge(),
+            input_map=lambda ctx, *, key=step_id: Order(pay=ctx.initial_data[key]),
+            retry_policy=FixedRetry(1, timedelta(hours=1)),
+        )
+        for step_id in ("pack", "label")
+    ]
+    builder.add_step(
+        step_id="ship", step=Ship(), depends_on=refs, input_map=lambda packed, labelled: packed
+    )
+    return builder.build()
+
+
 def made(**options):
     """An orchestrator that knows the order."""
     schema = os.environ["SHOP_SCHEMA"]
@@ -88,6 +106,7 @@ def made(**options):
     engine = create_async_engine(os.environ["SHOP_URL"], connect_args=settings)
     orchestrator = SagaOrchestrator(Saga, async_sessionmaker(engine), InboxMessage, **options)
     orchestrator.register("order", definition())
+    orchestrator.register("parcel", parcel())
     return orchestrator
 
 

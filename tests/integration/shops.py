@@ -83,6 +83,11 @@ class Shop:
 
         return self.run(scenario)
 
+    def parcel(self, pack, label):
+        """The id of a parcel whose two steps beside each other go like this."""
+        ways = {"pack": pack, "label": label}
+        return self.run(lambda orchestrator: orchestrator.start("parcel", ways, "a parcel"))
+
     def see(self, saga_id):
         """An order as it is stored."""
         return self.run(lambda orchestrator: orchestrator.get_snapshot(saga_id))

@@ -15,9 +15,14 @@ from milo_durable import SagaAdmin
 
 SAGA_KEYS = [
     *("id", "saga_name", "definition_version", "aggregation_id", "status", "current_step_index"),
-    *("retry_count", "awaiting", "deadline_at", "error", "created_at", "updated_at"),
+    *("retry_count", "awaiting", "deadline_at", "error", "created_at", "updated_at", "branches"),
 ]
-SHOW_KEYS = [*SAGA_KEYS, "step_execution_token", "context", "steps", "step_history"]
+SHOW_KEYS = [
+    *(*SAGA_KEYS, "step_execution_token", "crash_count", "context", "steps", "step_history"),
+]
+BRANCH_KEYS = [
+    *("status", "token", "deadline_at", "retry_count", "awaiting", "error", "crash_count"),
+]
 ENTRY_KEYS = [
     *("timestamp", "phase", "status", "step_id", "step_name", "attempt", "token"),
     *("input", "output", "error", "skipped"),
@@ -150,6 +155,64 @@ def test_show_tells_what_went_wrong_and_was_undone(shop):
         "TIME AFTER reserve compensate 1 SUCCESS",
     ]
     assert "".join(ended.out.splitlines()).isprintable()
+
+
+def test_show_tells_of_each_step_in_flight(shop):
+    """What it waits for, its token, its next attempt; the saga has its status alone."""
+    saga_id = shop.parcel("by event", "never")
+    ended = shop.saga("show", saga_id)
+    assert f"\n  token        {shop.see(saga_id).branches['pack'].token}\n" in ended.out
+    *lines, one, two, three = masked(ended.out)
+    assert lines == [
+        "saga ID",
+        "name parcel, version 1",
+        "aggregation a parcel",
+        "status SUSPENDED",
+        "started TIME UTC",
+        "changed TIME UTC",
+        "",
+        "step label",
+        "status SUSPENDED, waits for its next attempt at TIME UTC",
+        "error ValueError: declined red back",
+        "",
+        "step pack",
+        "status SUSPENDED, waits for the event paid or refused of corr-1",
+        "token ID",
+        "",
+        "STEP STATE ATTEMPTS CLASS",
+        "pack waiting 1 Charge",
+        "label failed 1 Charge",
+        "ship pending 0 Ship",
+        "",
+        "TIME (UTC) AFTER STEP PHASE ATTEMPT STATUS",
+        "TIME AFTER start",
+    ]
+    assert {one, two, three} == {  # whichever of the two steps ended first
+        "TIME AFTER pack execute 1 WAITING",
+        "TIME AFTER label execute 1 ERROR",
+        "ValueError: declined red back",
+    }
+    listed = shop.saga("list").out
+    assert "label waits for its next attempt at 2" in listed
+    assert "pack waits for the event paid or refused of corr-1; ValueError: declined" in listed
+
+
+def test_json_has_each_step_in_flight(shop_anywhere):
+    """By its id, with the documented keys in their order; ``list`` has the same."""
+    shop = shop_anywhere
+    saga_id = shop.parcel("by event", "never")
+    shown = shop.saga("show", saga_id, "--json").object
+    (listed,) = shop.saga("list", "--json").object["sagas"]
+    assert (list(shown), list(listed)) == (SHOW_KEYS, SAGA_KEYS)
+    assert shown["branches"] == listed["branches"]
+    assert list(shown["branches"]) == ["label", "pack"]
+    assert [list(each) for each in shown["branches"].values()] == [BRANCH_KEYS] * 2
+    label, pack = shown["branches"].values()
+    stored = shop.see(saga_id).branches
+    assert (label["status"], label["retry_count"], label["awaiting"]) == ("SUSPENDED", 1, None)
+    assert datetime.fromisoformat(label["deadline_at"]) == stored["label"].deadline_at
+    assert (pack["token"], pack["deadline_at"]) == (str(stored["pack"].token), None)
+    assert pack["awaiting"] == {"correlation_id": "corr-1", "event_types": ["paid", "refused"]}
 
 
 def test_an_application_that_does_not_know_the_saga_may_look(shop):

@@ -122,7 +122,7 @@ class SagaTable:
         if asked.ids is not None:
             statement = statement.where(table.c.id.between(*asked.ids))
         rows = await connection.execute(statement.limit(asked.limit))
-        return [SagaSummary(**{**row._mapping, "status": SagaStatus(row.status)}) for row in rows]
+        return [SagaSummary(**_fields(row)) for row in rows]
 
     async def active_of(self, connection: AsyncConnection, aggregation_id: str) -> UUID | None:
         """The id of the active saga of an aggregation."""
@@ -354,12 +354,17 @@ def channel_of(table: Table) -> str:
 
 
 def _snapshot(row: Any) -> SagaSnapshot:
+    given = _fields(row)
+    given["step_history"] = tuple(given["step_history"])
+    return SagaSnapshot(**given)
+
+
+def _fields(row: Any) -> dict[str, Any]:
     given = dict(row._mapping)
     given["status"] = SagaStatus(given["status"])
-    given["step_history"] = tuple(given["step_history"])
     branches = given["branches"] or {}
     given["branches"] = {name: Branch.from_json(each) for name, each in branches.items()}
-    return SagaSnapshot(**given)
+    return given
 
 
 def _branches_to_json(saga: SagaSnapshot) -> dict[str, Any] | None:

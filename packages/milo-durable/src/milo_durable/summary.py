@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from milo_durable.errors import SagaDefinitionError
-from milo_durable.snapshot import SagaSnapshot
+from milo_durable.snapshot import Branch, SagaSnapshot
 from milo_durable.status import SagaStatus
 
 _HEX = re.compile(r"[0-9a-f]{1,32}")
@@ -32,6 +32,7 @@ class SagaSummary:
     error: str | None
     created_at: datetime
     updated_at: datetime
+    branches: Mapping[str, Branch] = field(default_factory=dict)
 
     @classmethod
     def of(cls, saga: SagaSnapshot) -> SagaSummary:

@@ -11,7 +11,7 @@ from milo_durable._deciding.transition import COMPENSATE, EXECUTE
 from milo_durable.cli.text import moment, one_line, span
 from milo_durable.definition import SagaDefinition
 from milo_durable.snapshot import SagaSnapshot
-from milo_durable.status import WORKING, SagaStatus
+from milo_durable.status import SagaStatus
 
 HEADER: Final = ("TIME (UTC)", "AFTER", "STEP", "PHASE", "ATTEMPT", "STATUS")
 
@@ -25,7 +25,10 @@ _STATES: Final[Mapping[tuple[str, str], str]] = {
     (COMPENSATE, "TIMEOUT"): "not undone",
 }
 """What the last entry of a step makes of it."""
-_AT_WORK: Final = {SagaStatus.RUNNING: "running", SagaStatus.COMPENSATING: "being undone"}
+_AT_WORK: Final[Mapping[SagaStatus, str]] = {
+    SagaStatus.RUNNING: "running",
+    SagaStatus.COMPENSATING: "being undone",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +46,14 @@ def steps_of(saga: SagaSnapshot, definition: SagaDefinition | None) -> list[Step
     steps = () if definition is None else definition.steps
     names = {step.step_id: step.name for step in steps}
     names |= {entry["step_id"]: entry["step_name"] for entry in saga.step_history}
-    current = steps[saga.current_step_index].step_id if steps and saga.status in WORKING else None
+    standing = {name: branch.status for name, branch in saga.branches.items()}
+    if steps and not standing:
+        standing = {steps[saga.current_step_index].step_id: saga.status}
+    at_work = {step_id: _AT_WORK.get(status) for step_id, status in standing.items()}
     states = []
     for step_id, name in names.items():
         entries = [entry for entry in saga.step_history if entry["step_id"] == step_id]
-        state = _AT_WORK[saga.status] if step_id == current else _state(entries)
+        state = at_work.get(step_id) or _state(entries)
         states.append(StepState(step_id, name, state, len(entries)))
     return states
 
