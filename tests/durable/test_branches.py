@@ -352,7 +352,7 @@ def test_admin_calls_say_which_step(database):
         parts = [Part("x", journal, wait_once), Part("y", journal, wait_once), Part("z", journal)]
         saga_id = await bench.begin(graph(parts, z="x y"))
         admin = bench.admin
-        with pytest.raises(SagaStateError, match="say which step is meant: step_id= one of x, y"):
+        with pytest.raises(SagaStateError, match=r"say which step is meant: .* one of x, y"):
             await admin.retry_step(saga_id)
         with pytest.raises(SagaStateError, match="step z is not in SUSPENDED"):
             await admin.skip_step(saga_id, {"word": "skipped"}, step_id="z")

@@ -215,6 +215,41 @@ def test_json_has_each_step_in_flight(shop_anywhere):
     assert pack["awaiting"] == {"correlation_id": "corr-1", "event_types": ["paid", "refused"]}
 
 
+def test_step_says_which_of_those_in_flight(shop):
+    """Without it nothing is done, and the steps that may be meant are named."""
+    saga_id = shop.parcel("by event", "never")
+    refused = shop.saga("retry", saga_id)
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err.endswith("step_id= (or --step) one of label, pack\n")
+    unknown = shop.saga("retry", saga_id, "--step", "paint")
+    assert unknown.code == 2
+    assert "no step 'paint'; its steps are pack, label, ship" in unknown.err
+    assert shop.see(saga_id).branches.keys() == {"pack", "label"}
+    output = ("--output", '{"payment_id": "by hand"}')
+    skipped = shop.saga("skip", saga_id, "--step", "label", *output)
+    assert skipped.out == (
+        f"saga {saga_id} is SUSPENDED: pack waits for the event paid or refused of corr-1\n"
+    )
+    assert shop.see(saga_id).branches.keys() == {"pack"}
+    retried = shop.saga("retry", saga_id, "--step", "pack", "--json")
+    assert (retried.code, retried.object["branches"]["pack"]["retry_count"]) == (0, 0)
+    assert shop.see(saga_id).step_history[-1]["status"] == "WAITING"
+    expired = shop.saga("expire", saga_id, "--step", "pack", "--json")
+    assert expired.object["branches"]["pack"]["status"] == "TIMEOUT"
+
+
+def test_resume_cuts_a_wait_short(shop):
+    """Only that for the next attempt: a saga that waits for an event is refused."""
+    failing, waiting = shop.orders(one="never", two="by event")
+    ended = shop.saga("resume", failing)
+    reason = "ValueError: declined red back"
+    assert (ended.code, ended.out) == (0, f"saga {failing} is COMPENSATED: {reason}\n")
+    refused = shop.saga("resume", str(waiting)[:12])
+    assert (refused.code, refused.out) == (1, "")
+    assert "it waits for an event of type 'paid' or 'refused'" in refused.err
+    assert shop.see(waiting).status == "SUSPENDED"
+
+
 def test_an_application_that_does_not_know_the_saga_may_look(shop):
     """Its steps are then those of its history."""
     saga_id = shop.order("by event")
@@ -265,6 +300,7 @@ CHANGES = [
     (["retry"], "never", "COMPENSATED", ": ValueError: declined red back"),
     (["skip", "--output", '{"payment_id": "by hand"}'], "by event", "COMPLETED", ""),
     (["compensate"], "by event", "COMPENSATED", ""),
+    (["expire"], "by event", "TIMEOUT", ": the event did not come in time"),
     (["abort"], "by event", "FAILED", ": aborted"),
 ]
 
@@ -320,6 +356,7 @@ MISTAKES = [
     (["show", "f" * 31], "saga_shop:made", 1, "no saga whose id begins with fffff"),
     (["list", "--status", "gone"], "saga_shop:made", 2, "'gone' is not one of"),
     (["list", "--limit", "0"], "saga_shop:made", 2, "0 is not in the range"),
+    (["resume", "f" * 32], "saga_shop:made", 1, "there is no saga with the id ffffffff-"),
     (["skip", "f", "--output", "{"], "saga_shop:made", 2, "--output must be JSON, not '{':"),
     (["worker"], "saga_shop:empty", 2, "no saga is registered with the orchestrator"),
     (["worker", "--poll", "nan"], "saga_shop:made", 2, "nan is no number of seconds above 0"),

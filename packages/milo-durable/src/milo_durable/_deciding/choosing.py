@@ -34,7 +34,7 @@ def chosen_step(
     if step_id is None and len(fitting) == 1:
         return fitting[0]
     if step_id is None and fitting:
-        hint = f"say which step is meant: step_id= one of {', '.join(fitting)}"
+        hint = f"say which step is meant: step_id= (or --step) one of {', '.join(fitting)}"
         raise SagaStateError(saga.id, saga.status, asked, hint)
     if step_id is None:
         hint = f"that is for {'steps' if saga.branches else 'sagas'} in {', '.join(allowed)}"

@@ -3,7 +3,7 @@
 Installed beside milo-suite it is a part of the command ``milo``.
 
 finding   list, show
-changing  retry, skip, compensate, abort
+changing  retry, skip, compensate, expire, resume, abort
 working   worker
 options   what the commands share
 ids       which saga is meant
@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import click
 
-from milo_durable.cli.changing import abort, compensate, retry, skip
+from milo_durable.cli.changing import abort, compensate, expire, resume, retry, skip
 from milo_durable.cli.finding import list_, show
 from milo_durable.cli.working import worker
 
@@ -43,5 +43,5 @@ def saga(ctx: click.Context) -> int | None:
     return None
 
 
-for _command in (list_, show, retry, skip, compensate, abort, worker):
+for _command in (list_, show, retry, skip, compensate, expire, resume, abort, worker):
     saga.add_command(_command)
