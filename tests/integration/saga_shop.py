@@ -18,7 +18,7 @@ from milo_durable import (
     StepAwaitEvent,
     open_orchestrator,
 )
-from milo_durable.opening import InboxMessage, Saga
+from milo_durable.opening import InboxMessage, OutboxMessage, Saga
 
 ALARMING = "declined \x1b[31mred\x1b[0m\x1b]0;title\x07\x9b2J \u202eback"
 """An error with colours, a title, a cleared screen and a change of direction in it."""
@@ -42,7 +42,7 @@ class Reserve(BaseStep[Order, Order]):
 
 
 class Charge(BaseStep[Order, Payment]):
-    """Pays as the order says: at once, never, when an event comes, or slowly.
+    """Pays as the order says: at once, never, when an event comes, by letter, or slowly.
 
     That is once somebody opens the FIFO ``go``, and fails where there is none.
     """
@@ -52,6 +52,8 @@ class Charge(BaseStep[Order, Payment]):
             raise ValueError(ALARMING)
         if inp.pay == "by event":
             return StepAwaitEvent(["paid", "refused"], "corr-1")
+        if inp.pay == "by letter":
+            return StepAwaitEvent(["paid"], outbox_events=[{"event_type": "bill", "sum": 7}])
         if inp.pay == "slowly":
             print("charging", flush=os.path.exists("go"))
             open("go").close()
@@ -104,7 +106,8 @@ def made(**options):
     schema = os.environ["SHOP_SCHEMA"]
     settings = {} if schema == "-" else {"server_settings": {"search_path": schema}}
     engine = create_async_engine(os.environ["SHOP_URL"], connect_args=settings)
-    orchestrator = SagaOrchestrator(Saga, async_sessionmaker(engine), InboxMessage, **options)
+    models = (Saga, async_sessionmaker(engine), InboxMessage, OutboxMessage)
+    orchestrator = SagaOrchestrator(*models, **options)
     orchestrator.register("order", definition())
     orchestrator.register("parcel", parcel())
     return orchestrator
@@ -128,6 +131,15 @@ async def opened():
 def empty():
     """An orchestrator that knows nothing."""
     return SagaOrchestrator(Saga, async_sessionmaker(create_async_engine(os.environ["SHOP_URL"])))
+
+
+async def publish(message):
+    """Send a message of the outbox."""
+    print("published", message.event_type, message.event["sum"], flush=True)
+
+
+def publish_nothing():
+    """Takes no message."""
 
 
 orchestrator = made() if "SHOP_URL" in os.environ else None

@@ -359,6 +359,23 @@ MISTAKES = [
     (["resume", "f" * 32], "saga_shop:made", 1, "there is no saga with the id ffffffff-"),
     (["skip", "f", "--output", "{"], "saga_shop:made", 2, "--output must be JSON, not '{':"),
     (["worker"], "saga_shop:empty", 2, "no saga is registered with the orchestrator"),
+    (
+        ["worker", "--publish", "saga_shop:publish"],
+        *("saga_shop:empty", 2, "--publish saga_shop:publish: this orchestrator has no outbox;"),
+    ),
+    (["worker", "--publish", "shop"], "saga_shop:made", 2, "such as shop.outbox:publish, not 'sh"),
+    (
+        ["worker", "--publish", "saga_shop:publish_it"],
+        *("saga_shop:made", 2, "saga_shop has no 'publish_it'; did you mean publish?"),
+    ),
+    (
+        ["worker", "--publish", "saga_shop:publish_nothing"],
+        *("saga_shop:made", 2, "too many positional arguments; it must be a function that takes"),
+    ),
+    (
+        ["worker", "--publish", "saga_shop:ALARMING"],
+        *("saga_shop:made", 2, "is not a callable object; it must be a function that takes an"),
+    ),
     (["worker", "--poll", "nan"], "saga_shop:made", 2, "nan is no number of seconds above 0"),
     (["worker", "--grace", "0"], "saga_shop:made", 2, "0.0 is no number of seconds above 0"),
 ]

@@ -10,6 +10,8 @@ import pytest
 from saga_shop import made
 from suite_tools import HANG, environment
 
+from milo_durable import OutboxDispatcher
+
 
 @pytest.fixture
 def worker(shop_anywhere):
@@ -64,12 +66,30 @@ def test_a_signal_ends_it_after_the_step_in_flight(shop_anywhere, worker, number
     assert (out, code) == ("", 0)
     (last,) = err.splitlines()
     assert last.endswith(
-        "stopped; sagas taken: 1, events delivered: 0, handed over: 1, failures: 0"
+        "stopped; sagas taken: 1, events delivered: 0, messages published: 0, handed over: 1, "
+        "failures: 0"
     )
     saga = shop.see(saga_id)
     assert (saga.status, set(saga.outputs)) == ("RUNNING", {"reserve", "charge"})
     assert shop.run(lambda orchestrator: orchestrator.run_due()) == 1
     assert shop.see(saga_id).status == "COMPLETED"
+
+
+def test_it_publishes_the_outbox_if_it_is_told_how(shop_anywhere, worker):
+    """With the function that ``--publish`` names; the message is noted as sent."""
+    shop_anywhere.order("by letter")
+    child = worker("--publish", "saga_shop:publish")
+    assert child.stdout.readline() == "published bill 7\n"
+    child.send_signal(signal.SIGTERM)
+    out, err, code = rest_of(child)
+    assert (out, code) == ("", 0)
+    assert "messages published: 1, handed over: 0, failures: 0" in err.splitlines()[-1]
+    assert shop_anywhere.run(unsent) == 0
+
+
+async def unsent(orchestrator):
+    """How many messages of the outbox may be published now."""
+    return await OutboxDispatcher(orchestrator, lambda message: None).run_due()
 
 
 def test_a_step_that_takes_longer_than_the_grace_is_not_waited_for(shop_anywhere, worker):

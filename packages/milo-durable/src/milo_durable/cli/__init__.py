@@ -14,6 +14,7 @@ text      text of foreign origin, made safe to show
 These are quick to import, so that ``milo --help`` is. Imported when a command runs:
 
 app       --app and --db: where the orchestrator comes from
+naming    options that name something in a module
 calls     an async call made by a command; what goes wrong, as a message and an exit code
 showing   one saga as text; timeline: its steps and history as rows
 telling   a worker that says what it does

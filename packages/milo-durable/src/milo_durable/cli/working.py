@@ -50,14 +50,21 @@ def _span(ctx: click.Context, param: click.Parameter, seconds: float) -> timedel
     show_default=True,
     help="How long steps in flight may take once it is told to stop.",
 )
-def worker(source: Source, *, limit: int, poll: timedelta, grace: timedelta) -> int:
+@click.option(
+    "--publish",
+    metavar="MODULE:NAME",
+    help="A function that sends a message of the outbox; all are published with it.",
+)
+def worker(
+    source: Source, *, limit: int, poll: timedelta, grace: timedelta, publish: str | None
+) -> int:
     """Do what is due, until SIGTERM or Ctrl-C.
 
     It takes the sagas that are registered with the orchestrator; any number of workers may run
     on one database. Once it is told to stop, steps in flight are let end, and their sagas are
-    left to other workers.
+    left to other workers. The outbox is published if --publish says how.
     """
     from milo_durable.cli.telling import work
 
-    work(source.opening(), limit=limit, poll=poll, grace=grace)
+    work(source.opening(), publish=publish, limit=limit, poll=poll, grace=grace)
     return 0
