@@ -46,7 +46,7 @@ from milo_durable import (
 )
 from milo_durable.status import ACTIVE
 
-RUNS = int(os.environ.get("MILO_RUNS", "100"))
+RUNS = int(os.environ.get("MILO_RUNS", "50"))
 KEY = "key"
 MOST = 6  # sagas in one life
 SECONDS_TO_SHRINK = 900  # a life that went wrong is made shorter and shorter
