@@ -2,7 +2,7 @@
 
 Operators, events and workers come at any time, workers die at any point, or are overtaken while
 they run a step. ``MILO_RUNS`` says how many lives are tried, of up to forty calls each; the
-default is 100. All is one aggregation's, so of its sagas at most one is active.
+default is 50. All is one aggregation's, so of its sagas at most one is active.
 """
 
 import asyncio
