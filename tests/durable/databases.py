@@ -52,6 +52,9 @@ class Database:
         else:
             settings = {"search_path": self.schema, **chosen.get("server_settings", {})}
             chosen["server_settings"] = settings
+            # asyncpg counts its own names without a lock: on free-threaded Python, two threads
+            # with an event loop each may have it give a name again.
+            chosen["prepared_statement_name_func"] = lambda: f"milo_{uuid.uuid4().hex}"
         engine = create_async_engine(self.url, connect_args=chosen, **options)
         if self.schema is None:
             event.listen(engine.sync_engine, "connect", write_ahead)
