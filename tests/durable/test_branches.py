@@ -238,6 +238,22 @@ def test_an_event_reaches_a_branch_while_another_runs(database):
     on(database, scenario)
 
 
+def test_await_event_of_the_wrong_step_is_refused(database):
+    """Also where there is only one in flight: nothing is asked for and ignored."""
+
+    async def scenario(bench):
+        first, second = Part("x", [], wait_once), Part("y", [])
+        saga_id = await bench.begin(graph([first, second], y="x"))
+        before = await bench.see(saga_id)
+        with pytest.raises(SagaStateError, match="step y is not in SUSPENDED"):
+            await bench.orchestrator.await_event(saga_id, AwaitingEvent("paid"), step_id="y")
+        assert await bench.see(saga_id) == before
+        token = await bench.orchestrator.await_event(saga_id, AwaitingEvent("paid"), step_id="x")
+        assert (await bench.see(saga_id)).step_execution_token == token
+
+    on(database, scenario)
+
+
 def test_await_event_says_which_branch_is_to_wait(database):
     async def scenario(bench):
         steps = [Part(name, [], wait_once) for name in ("x", "y")]
@@ -335,7 +351,11 @@ def test_without_compensation_a_failed_saga_can_be_taken_up_again(database, fail
             saga = await bench.admin.compensate_step(saga_id)
             assert saga.status == "COMPENSATED" and "undo a" in journal[-1]
             return
-        saga = await bench.admin.retry_step(saga_id)
+        with pytest.raises(SagaDefinitionError, match="no step 'q'"):
+            await bench.admin.retry_step(saga_id, step_id="q")
+        with pytest.raises(SagaStateError, match="step c is not in FAILED"):
+            await bench.admin.retry_step(saga_id, step_id="c")
+        saga = await bench.admin.retry_step(saga_id, step_id="b")
         assert saga.status == "COMPLETED"
         assert journal.count("do a") == 1 and journal.count("do c") == 1
 

@@ -10,6 +10,7 @@ from worker_tools import HOUR, Outbox, Waiting, one_step, opened, orchestrator_o
 from milo_durable import (
     FixedRetry,
     OutboxDispatcher,
+    SagaAdmin,
     SagaDefinitionError,
     SagaStatus,
     open_orchestrator,
@@ -86,9 +87,8 @@ def test_events_and_waiting_are_one_transaction(database, options):
         event.listen(orchestrator.engine.database.engine.sync_engine, *BEFORE, refuse)
         with pytest.raises(ConnectionResetError):
             await orchestrator.start("order", {}, "a")
-        async with orchestrator.engine.database.reading() as connection:
-            saga_id = await orchestrator.engine.table.active_of(connection, "a")
-        saga = await orchestrator.get_snapshot(saga_id)
+        (found,) = await SagaAdmin(orchestrator.engine).list_sagas(aggregation_id="a")
+        saga = await orchestrator.get_snapshot(found.id)
         return saga.status, saga.step_history, await rows_of(orchestrator)
 
     assert database.run(scenario) == (SagaStatus.RUNNING, (), [])

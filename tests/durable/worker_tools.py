@@ -11,9 +11,11 @@ from milo_durable import (
     BaseStep,
     InboxMessageMixin,
     OutboxMessageMixin,
+    SagaAdmin,
     SagaBuilder,
     SagaOrchestrator,
     SagaStateMixin,
+    SagaStatus,
     StepAwaitEvent,
     Worker,
 )
@@ -117,8 +119,9 @@ async def abandon(database, name, word="w", aggregation_id="a"):
     await stuck.entered.wait()
     start.cancel()
     await asyncio.wait({start})
-    async with past.engine.database.reading() as connection:
-        return await past.engine.table.active_of(connection, aggregation_id)
+    admin = SagaAdmin(past.engine)
+    (saga,) = await admin.list_sagas(aggregation_id=aggregation_id, status=SagaStatus.RUNNING)
+    return saga.id
 
 
 @asynccontextmanager

@@ -26,6 +26,7 @@ from milo._cli.text import in_words, one_line, printable
         ("100%\r", "100%"),
         ("\u202egnp.exe\u2066", "gnp.exe"),
         ("two\u2028lines", "twolines"),
+        ("a\u061cb", "ab"),
     ],
 )
 def test_printable(line, shown):

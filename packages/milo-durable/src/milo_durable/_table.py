@@ -83,14 +83,6 @@ class SagaTable:
             table.c.deadline_at <= bindparam("b_until"),
             self.is_known(),
         )
-        self._active = (
-            select(table.c.id)
-            .where(
-                table.c.aggregation_id == bindparam("b_aggregation_id"),
-                table.c.status.in_([str(each) for each in ACTIVE]),
-            )
-            .limit(1)
-        )
 
     async def add(self, connection: AsyncConnection, saga: SagaSnapshot) -> None:
         """Insert a new saga; when it begins later, workers are woken to look when."""
@@ -123,12 +115,6 @@ class SagaTable:
             statement = statement.where(table.c.id.between(*asked.ids))
         rows = await connection.execute(statement.limit(asked.limit))
         return [SagaSummary(**_fields(row)) for row in rows]
-
-    async def active_of(self, connection: AsyncConnection, aggregation_id: str) -> UUID | None:
-        """The id of the active saga of an aggregation."""
-        found = await connection.execute(self._active, {"b_aggregation_id": aggregation_id})
-        saga_id: UUID | None = found.scalar_one_or_none()
-        return saga_id
 
     async def move(
         self, connection: AsyncConnection, before: SagaSnapshot, transition: Transition

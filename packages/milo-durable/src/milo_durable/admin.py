@@ -17,7 +17,7 @@ from milo_durable._deciding.branches import focused
 from milo_durable._deciding.choosing import chosen_step
 from milo_durable._deciding.forward import after_execution
 from milo_durable._deciding.outside import aborted, after_expiry, again, input_of_last_attempt
-from milo_durable._deciding.transition import ABORTED, Moment, Succeeded, Transition
+from milo_durable._deciding.transition import Moment, Succeeded, Transition
 from milo_durable.definition import SagaDefinition
 from milo_durable.engine import SagaEngine, read_id
 from milo_durable.errors import SagaDataError, SagaStateError
@@ -79,7 +79,7 @@ class SagaAdmin(Generic[Model]):
         """Run the current step again, now: of a suspended saga, or one in TIMEOUT or FAILED.
 
         Where several steps are in flight, ``step_id`` says which; of a FAILED saga all run
-        that can.
+        that can, and ``step_id`` has to be one that failed.
 
         Raises:
             SagaStateError: it is in another status, or has been undone in part.
@@ -164,9 +164,11 @@ class SagaAdmin(Generic[Model]):
 def _retry(
     saga: SagaSnapshot, definition: SagaDefinition, step_id: str | None, moment: Moment
 ) -> Transition:
-    if saga.branches and saga.status == SagaStatus.FAILED:
-        return run_all_again(saga, definition, moment)
     waiting = (SagaStatus.SUSPENDED, SagaStatus.TIMEOUT)
+    if saga.branches and saga.status == SagaStatus.FAILED:
+        if step_id is not None:
+            chosen_step(saga, definition, step_id, (SagaStatus.FAILED,), RETRY)
+        return run_all_again(saga, definition, moment)
     if saga.branches:
         chosen = chosen_step(saga, definition, step_id, waiting, RETRY)
         return run_again(saga, definition, chosen, moment)
@@ -207,7 +209,7 @@ def _abort(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Tr
     if saga.status in TERMINAL:
         raise SagaStateError(saga.id, saga.status, "be aborted", "it has ended")
     if saga.branches:
-        return aborted_branches(saga, definition, ABORTED, moment)
+        return aborted_branches(saga, definition, moment)
     return aborted(saga, moment)
 
 

@@ -182,9 +182,7 @@ class SagaEngine:
             raise ActiveSagaAlreadyExistsError(saga.aggregation_id) from cause
         if self.hooks:
             await self.hooks.started(transition.after)
-        if transition.started:
-            return tuple(focused(transition.after, definition, each) for each in transition.started)
-        return (saga,) if saga.status in WORKING else ()
+        return self._views(transition.after, transition)
 
     async def change(
         self,
@@ -239,8 +237,12 @@ class SagaEngine:
         after = applied(saga, transition)
         if self.hooks:
             await self.hooks.moved(saga, after, transition, resumes=resumes)
+        return self._views(after, transition)
+
+    def _views(self, after: SagaSnapshot, transition: Transition) -> Views:
+        """What there is to drive of a saga that is ``after`` this transition."""
         if transition.started:
-            definition = self.definitions.of(saga)
+            definition = self.definitions.of(after)
             return tuple(focused(after, definition, step_id) for step_id in transition.started)
         return (after,) if after.status in WORKING and not after.branches else ()
 
@@ -477,8 +479,7 @@ class SagaEngine:
                 moved = await self.table.move(connection, saga, transition)
             return moved, await self.told(saga, transition) if moved else ()
         views: Views = ()
-        changes = 0
-        goes_on = True
+        is_taken, goes_on = False, True
 
         def decide(found: SagaSnapshot) -> Transition | None:
             nonlocal goes_on
@@ -491,8 +492,8 @@ class SagaEngine:
         while goes_on:
             _, following = await self.change("branch.claim", saga.id, decide, resumes=False)
             views += following
-            changes += goes_on
-        return changes > 0, views
+            is_taken |= goes_on
+        return is_taken, views
 
 
 def _has_killed(view: SagaSnapshot, step: StepDefinition) -> Failed:

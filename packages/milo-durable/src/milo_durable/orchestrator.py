@@ -201,30 +201,25 @@ class SagaOrchestrator(Generic[Model]):
         if not isinstance(event, AwaitingEvent):
             raise InvalidEventError(f"await_event takes an AwaitingEvent, not {event!r:.200}")
         types = None if event.event_type is None else [event.event_type]
-        token: UUID | None = None
+        chosen = ""
 
         def decide(saga: SagaSnapshot) -> Transition:
-            nonlocal token
+            nonlocal chosen
             moment = self.engine.moment()
-            until = deadline_of(event, moment.now)
-            if not saga.branches:
-                if saga.status != SagaStatus.SUSPENDED:
-                    hint = "only a suspended saga waits for events"
-                    raise SagaStateError(saga.id, saga.status, "wait for an event", hint)
-                following = expecting(saga, types, event.correlation_id, until, moment)
-                token = following.after.step_execution_token
-                return following
-            definition = self.engine.definitions.of(saga)
-            chosen = chosen_step(saga, definition, step_id, (SagaStatus.SUSPENDED,), "wait")
-            following = expecting_branch(
-                saga, definition, chosen, types, event.correlation_id, until, moment
-            )
-            token = following.after.branches[chosen].token
-            return following
+            what = types, event.correlation_id, deadline_of(event, moment.now)
+            asked, suspended = "wait for an event", (SagaStatus.SUSPENDED,)
+            if saga.branches or step_id is not None:
+                definition = self.engine.definitions.of(saga)
+                chosen = chosen_step(saga, definition, step_id, suspended, asked)
+                if saga.branches:
+                    return expecting_branch(saga, definition, chosen, *what, moment)
+            if saga.status not in suspended:
+                hint = "only a suspended saga waits for events"
+                raise SagaStateError(saga.id, saga.status, asked, hint)
+            return expecting(saga, *what, moment)
 
-        await self.engine.change("await_event", read_id(saga_id), decide)
-        assert token is not None
-        return token
+        saga, _ = await self.engine.change("await_event", read_id(saga_id), decide)
+        return saga.branches[chosen].token if saga.branches else saga.step_execution_token
 
     async def ingest_event(
         self,

@@ -15,8 +15,8 @@ from milo_durable._deciding.branches import (
     token_of,
     with_ready,
 )
-from milo_durable._deciding.outside import after_event, expecting, judge_event
-from milo_durable._deciding.transition import Moment, Transition
+from milo_durable._deciding.outside import after_event, judge_event
+from milo_durable._deciding.transition import ABORTED, Moment, Transition, awaiting_of
 from milo_durable.definition import SagaDefinition
 from milo_durable.events import NotifyEvent, NotifyResult
 from milo_durable.snapshot import SagaSnapshot
@@ -57,11 +57,9 @@ def _again(
     moment: Moment,
 ) -> Transition:
     """The branch runs again, with what ``following`` says of the context."""
-    step = definition.steps[definition.index_of(step_id)]
-    branch = running(step, moment, saga.branches[step_id].retry_count)
     saga = replace(saga, context=following.after.context)
-    after = summed_up(saga, definition, {**saga.branches, step_id: branch}, moment)
-    return replace(following, after=after, started=(step_id,))
+    run = run_again(saga, definition, step_id, moment)
+    return replace(following, after=run.after, started=run.started)
 
 
 def run_again(
@@ -82,12 +80,10 @@ def run_all_again(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment
     return Transition(summed_up(saga, definition, branches, moment), started=started)
 
 
-def aborted_branches(
-    saga: SagaSnapshot, definition: SagaDefinition, error: str, moment: Moment
-) -> Transition:
+def aborted_branches(saga: SagaSnapshot, definition: SagaDefinition, moment: Moment) -> Transition:
     """All its branches have failed, and nobody holds their tokens any more."""
     branches = {
-        step_id: failed_branch(token_of(step_id, moment), branch.retry_count, error)
+        step_id: failed_branch(token_of(step_id, moment), branch.retry_count, ABORTED)
         for step_id, branch in saga.branches.items()
     }
     return Transition(summed_up(saga, definition, branches, moment))
@@ -103,15 +99,11 @@ def expecting_branch(
     moment: Moment,
 ) -> Transition:
     """The branch waits for this event, in place of what it waited for."""
-    view = focused(saga, definition, step_id)
-    step = definition.steps[view.current_step_index]
-    own = replace(moment, token=token_of(step.step_id, moment))
-    waiting = expecting(view, event_types, correlation_id, until, own).after
     branch = replace(
         saga.branches[step_id],
-        token=waiting.step_execution_token,
+        token=token_of(step_id, moment),
         deadline_at=until,
-        awaiting=waiting.awaiting,
+        awaiting=awaiting_of(event_types, correlation_id),
     )
     branches = {**saga.branches, step_id: branch}
     return Transition(summed_up(saga, definition, branches, moment))

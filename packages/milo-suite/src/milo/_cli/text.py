@@ -13,7 +13,7 @@ _ESCAPE_SEQUENCES = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 # C0 and C1 controls, line separators, and the marks that turn text around.
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def printable(line: str) -> str:
