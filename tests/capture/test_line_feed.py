@@ -98,7 +98,7 @@ def test_ctrl_c_while_a_block_waits_finds_all_put_back(
         delivering.pass_through()
         print("waiting")
         print(last_words, end="")
-        monkeypatch.setattr(feed._queue._done, "wait", interrupt)
+        monkeypatch.setattr(feed._queue, "wait_done", interrupt)
     monkeypatch.undo()
     assert sys.stdout is real_stdout
     assert threading.Thread.start is start

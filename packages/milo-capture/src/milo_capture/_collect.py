@@ -31,8 +31,9 @@ class _CollectingSink(Sink):
         super().__init__()
         self.collected: list[Line] = []
 
-    def emit(self, line: Line) -> None:
+    def emit(self, line: Line) -> bool:
         self.collected.append(line)
+        return False
 
     def wait_for_room(self) -> None:
         """There is always room in a list."""

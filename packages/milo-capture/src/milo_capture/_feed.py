@@ -7,12 +7,11 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import Context
 from logging import getLogger
-from threading import get_ident
 from types import TracebackType
 from typing import Generic, TypeVar
 
 from milo_capture._fds import redirected_fds
-from milo_capture._lines import Line, StreamName
+from milo_capture._lines import Line
 from milo_capture._log_calls import is_logging
 from milo_capture._queue import BatchQueue
 from milo_capture._sink import Sink, inside
@@ -147,6 +146,7 @@ class LineFeed(Generic[Tag]):
             if self._closed:
                 raise FeedClosedError(tag)
             sink = _FeedSink(self, tag)
+            sink.deaf_to = self._thread_id
             self._open_sinks.add(sink)
             return sink
 
@@ -159,13 +159,8 @@ class LineFeed(Generic[Tag]):
             return
         with self._lock:
             self._open_sinks.discard(sink)
-        if sink.last_number and not self.runs_this_thread():
-            self._queue.wait_done(sink.last_number)
-
-    def _put(self, tag: Tag, line: Line) -> int:
-        if self._thread is None:
-            self._start_thread()
-        return self._queue.put((tag, line))
+        if sink.has_lines and not self.runs_this_thread():
+            self._queue.wait_done()
 
     def _start_thread(self) -> None:
         with self._lock:
@@ -182,14 +177,17 @@ class LineFeed(Generic[Tag]):
                     raise
 
     def _deliver_batches(self) -> None:
-        self._thread_id = threading.get_ident()
+        with self._lock:
+            self._thread_id = threading.get_ident()
+            for sink in self._open_sinks:
+                sink.deaf_to = self._thread_id
         while batch := self._queue.take():
             try:
                 self._deliver(batch)
             except BaseException as error:  # logged; without this thread writers would wait
                 self._log_failure(batch, error)
             finally:
-                self._queue.done(len(batch))
+                self._queue.done()
 
     def _log_failure(self, batch: Sequence[tuple[Tag, Line]], error: BaseException) -> None:
         # Logging waits for a handler's lock, and a writer that holds it may be waiting for
@@ -204,24 +202,23 @@ class LineFeed(Generic[Tag]):
 
 
 class _FeedSink(Sink, Generic[Tag]):
-    """Puts the lines of one capture on the feed's queue."""
+    """Puts the lines of one capture on the feed's queue, none from the feed's own thread."""
 
     def __init__(self, feed: LineFeed[Tag], tag: Tag) -> None:
         super().__init__()
         self._feed = feed
+        self._queue = feed._queue
         self._tag = tag
-        self.last_number = 0
+        self.has_lines = False
 
-    def write(self, stream: StreamName, text: str) -> bool:
-        """As any sink, but nothing from the feed's own thread, which would wait for itself."""
-        # Written out, as this is asked at every write.
-        return get_ident() != self._feed._thread_id and super().write(stream, text)
-
-    def emit(self, line: Line) -> None:
-        self.last_number = self._feed._put(self._tag, line)
+    def emit(self, line: Line) -> bool:
+        if self._feed._thread is None:
+            self._feed._start_thread()
+        self._queue.put((self._tag, line))
+        self.has_lines = True
+        return self._queue.is_overfull()
 
     def wait_for_room(self) -> None:
         """Wait for the feed's thread, unless this is it or holds locks that it may need."""
-        queue = self._feed._queue
-        if queue.is_overfull and not is_logging() and not self._feed.runs_this_thread():
-            queue.wait_for_room()
+        if self._queue.is_overfull() and not is_logging() and not self._feed.runs_this_thread():
+            self._queue.wait_for_room()

@@ -21,6 +21,21 @@ class Line:
     timestamp: float
 
 
+_new = object.__new__
+_set_text = Line.__dict__["text"].__set__
+_set_stream = Line.__dict__["stream"].__set__
+_set_timestamp = Line.__dict__["timestamp"].__set__
+
+
+def made_line(text: str, stream: StreamName, timestamp: float) -> Line:
+    """A ``Line``, at half the price of a frozen class's constructor."""
+    line = _new(Line)
+    _set_text(line, text)
+    _set_stream(line, stream)
+    _set_timestamp(line, timestamp)
+    return line
+
+
 class LineAssembler:
     r"""Whole lines from pieces of text.
 
@@ -47,7 +62,8 @@ class LineAssembler:
             self._pieces.append(text)
             return ()
         if text == "\n":  # every print ends with this write
-            return (self.take_rest().removesuffix("\r"),)
+            pieces, self._pieces = self._pieces, []
+            return ("".join(pieces).removesuffix("\r"),)
         lines = text.split("\n")
         # Exchanged before it is joined: a signal handler that prints in between then adds
         # to one list or the other, never to a list that nobody reads again.

@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from threading import get_ident
 from time import monotonic
 
-from milo_capture._lines import Line, LineAssembler, StreamName
+from milo_capture._lines import Line, LineAssembler, StreamName, made_line
 
 _current: ContextVar["Sink | None"] = ContextVar("milo_capture_sink", default=None)
 
@@ -28,6 +29,7 @@ class Sink(ABC):
         self.outer = innermost_open_sink()
         self.closed = False
         self.abandoned = False
+        self.deaf_to: int | None = None
         # Re-entrant, because a signal handler or a finalizer may print while its thread
         # is in here. Held while a line is emitted, so that none is emitted after close().
         self._lock = threading.RLock()
@@ -38,8 +40,11 @@ class Sink(ABC):
         _open_sinks.add(self)
 
     @abstractmethod
-    def emit(self, line: Line) -> None:
-        """Pass a whole line on. Called with the sink locked: runs no foreign code, never waits."""
+    def emit(self, line: Line) -> bool:
+        """Pass a whole line on, and answer whether its writer should ``wait_for_room``.
+
+        Called with the sink locked: runs no foreign code, never waits.
+        """
 
     @abstractmethod
     def wait_for_room(self) -> None:
@@ -47,21 +52,25 @@ class Sink(ABC):
 
     def write(self, stream: StreamName, text: str) -> bool:
         """Take ``text`` and answer ``True``, or leave it to the caller and answer ``False``."""
+        if get_ident() == self.deaf_to:
+            return False
+        crowded = False
         with self._lock:
             if self.closed:
                 return False
-            lines = self._assembler(stream).add(text)
-            for line in lines:
-                self.emit(Line(line, stream, monotonic()))
-        if lines:
+            own = getattr(self._of_this_thread, stream, None) or self._new_assembler(stream)
+            for line in own.add(text):
+                crowded = self.emit(made_line(line, stream, monotonic()))
+        if crowded:
             self.wait_for_room()
         return True
 
     def end_line(self, stream: StreamName) -> None:
         """Emit what the calling thread has begun to write to ``stream`` and not ended."""
         with self._lock:
-            if not self.closed and (rest := self._assembler(stream).take_rest()):
-                self.emit(Line(rest, stream, monotonic()))
+            own: LineAssembler | None = getattr(self._of_this_thread, stream, None)
+            if not self.closed and own is not None and (rest := own.take_rest()):
+                self.emit(made_line(rest, stream, monotonic()))
 
     def close(self) -> None:
         """Emit what every thread has begun and not ended; take nothing from then on."""
@@ -71,7 +80,7 @@ class Sink(ABC):
             try:
                 for stream, assembler in self._assemblers:
                     if rest := assembler.take_rest():
-                        self.emit(Line(rest, stream, monotonic()))
+                        self.emit(made_line(rest, stream, monotonic()))
             finally:
                 self.closed = True
                 self._assemblers.clear()
@@ -82,12 +91,10 @@ class Sink(ABC):
         self.closed = self.abandoned = True
         self._assemblers.clear()
 
-    def _assembler(self, stream: StreamName) -> LineAssembler:
-        assembler: LineAssembler | None = getattr(self._of_this_thread, stream, None)
-        if assembler is None:
-            assembler = LineAssembler()
-            setattr(self._of_this_thread, stream, assembler)
-            self._assemblers.append((stream, assembler))
+    def _new_assembler(self, stream: StreamName) -> LineAssembler:
+        assembler = LineAssembler()
+        setattr(self._of_this_thread, stream, assembler)
+        self._assemblers.append((stream, assembler))
         return assembler
 
 

@@ -37,7 +37,7 @@ def kept(lines: Lines[T]) -> tuple[T, ...]:
 def with_line(lines: Lines[T], line: T, most: int) -> Lines[T]:
     """``lines`` and ``line``, of which the last ``most`` (at least 1) are kept."""
     pieces, filling, too_old, count = lines
-    filling = (*filling, line)
+    filling += (line,)
     count += 1
     if count > most:
         too_old += count - most

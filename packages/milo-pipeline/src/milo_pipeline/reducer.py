@@ -8,6 +8,7 @@ arrives late cannot hide a failure. The pipeline is failed from its first failed
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from milo_core import Action
@@ -78,6 +79,7 @@ class _PipelineReducer:
         self._pending = split(tuple(pending(phase.name) for phase in plan.phases))
         self._fresh = self._run(status=PENDING, started_at=0.0)
         self._changes: dict[str, Callable[[KeptRun, Facts], PipelineState | None]] = {
+            **{kind: partial(self._phase_moved, to) for kind, to in _MOVES.items()},
             actions.PHASE_LOG: self._phase_logged,
             actions.PHASE_MAPPED: self._phase_mapped,
             actions.PHASE_ITEM: self._item_moved,
@@ -89,21 +91,20 @@ class _PipelineReducer:
     def __call__(self, state: PipelineState | None, action: Action) -> PipelineState:
         if state is None:
             state = self._fresh
-        to = _MOVES.get(action.type)
-        if to is not None:
-            after = self._phase_moved(self._kept(state), _facts(action.payload), to)
-        else:
-            change = self._changes.get(action.type)
-            if change is None:
-                return state
-            after = change(self._kept(state), _facts(action.payload))
+        change = self._changes.get(action.type)
+        if change is None:
+            return state
+        kept, facts = state._kept, action.payload
+        if kept[0] is not self._plan:
+            kept = self._adopted(state)
+        if type(facts) is not dict:
+            facts = _facts(facts)
+        after = change(kept, facts)
         return state if after is None else after
 
-    def _kept(self, state: PipelineState) -> KeptRun:
-        """What ``state`` keeps; the weight done is worked out if it comes from elsewhere."""
+    def _adopted(self, state: PipelineState) -> KeptRun:
+        """What a ``state`` from elsewhere keeps, the weight done worked out."""
         kept = state._kept
-        if kept[0] is self._plan:
-            return kept
         names = [phase.name for phase in state.phases]
         if names != [phase.name for phase in self._plan.phases]:
             raise DefinitionError(
@@ -119,7 +120,7 @@ class _PipelineReducer:
 
     # One phase: the next state, or ``None`` if there is nothing to change
 
-    def _phase_moved(self, run: KeptRun, facts: Facts, to: PhaseStatusName) -> PipelineState | None:
+    def _phase_moved(self, to: PhaseStatusName, run: KeptRun, facts: Facts) -> PipelineState | None:
         """Any change of a phase's status; an ended phase changes no more."""
         index = self._index.get(facts.get("name", ""))
         if index is None:
@@ -149,11 +150,19 @@ class _PipelineReducer:
     def _phase_logged(self, run: KeptRun, facts: Facts) -> PipelineState | None:
         """One more line, also after the phase has ended; the oldest beyond ``max_logs`` go."""
         index = self._index.get(facts.get("name", ""))
-        if index is None or self._max_logs[index] == 0:
+        if index is None or not (most := self._max_logs[index]):
             return None
-        at = _seconds(facts.get("at", facts.get("timestamp")), run)
-        after = _logged(item_at(run[2], index)._kept, facts, at, self._max_logs[index])
-        return _with_phase(run, index, after, at)
+        at = facts.get("at", facts.get("timestamp"))
+        if type(at) is not float:
+            at = _seconds(at, run)
+        plan, name, pieces, underway, done, started_at, elapsed, status, error = run
+        if at - started_at > elapsed and status in _TIMED:
+            elapsed = at - started_at
+        after = _logged(item_at(pieces, index)._kept, facts, at, most)
+        pieces = replaced(pieces, index, phase_status(after))
+        return pipeline_state(
+            (plan, name, pieces, underway, done, started_at, elapsed, status, error)
+        )
 
     def _phase_mapped(self, run: KeptRun, facts: Facts) -> PipelineState | None:
         """A phase has learned its items: each gets a status."""
@@ -257,8 +266,8 @@ def _moved(before: KeptPhase, to: PhaseStatusName, facts: Facts, at: float) -> K
 def _logged(before: KeptPhase, facts: Facts, at: float, max_logs: int) -> KeptPhase:
     """``before`` with one more line; the time it has taken grows while it runs."""
     name, status, started_at, elapsed, error, attempt, lines, dropped, pieces, source = before
-    if status in UNDERWAY:
-        elapsed = max(elapsed, at - started_at)
+    if at - started_at > elapsed and status in UNDERWAY:
+        elapsed = at - started_at
     line = phase_line(
         facts.get("line", ""), facts.get("stream", "stdout"), facts.get("timestamp", at)
     )
