@@ -19,7 +19,7 @@ KEY: Final = "@@KEY"
 """A key was pressed; the payload is a ``Key``."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Action:
     """What happened: a type, by which reducers and sagas tell actions apart, and its facts.
 
@@ -29,3 +29,12 @@ class Action:
 
     type: str
     payload: Any = None
+
+    # By hand: the generated one of a frozen class is slower, and there is one for every dispatch.
+    def __init__(self, type: str, payload: Any = None) -> None:
+        _set_type(self, type)
+        _set_payload(self, payload)
+
+
+_set_type = Action.__dict__["type"].__set__
+_set_payload = Action.__dict__["payload"].__set__
