@@ -205,7 +205,7 @@ class Execution:
 
     def _claim(self) -> None:
         line, ready = self._line, self._ready
-        while not self.stopped and self.alone is None:
+        while ready.waiting and not self.stopped and self.alone is None:
             index = ready.next(something_runs=bool(line or self._running))
             if index is None:
                 return

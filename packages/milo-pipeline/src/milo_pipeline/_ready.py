@@ -18,33 +18,36 @@ class ReadyQueue:
     The first ready phase decides: one that is not ``parallel`` waits until nothing runs, and
     everything behind it waits too. One that lacks a resource is held until some is given
     back; whoever comes behind it and needs the same waits behind it, others go ahead.
+
+    Attributes:
+        waiting: the ready phases, but those that are held; empty when none can start.
     """
 
     def __init__(self, plan: Plan, budget: Mapping[str, int], settled: Container[int]) -> None:
         self._plan = plan
         self._free = dict(budget)
         self._settled = settled
-        self._ready = [
+        self.waiting: list[_Place] = [
             (plan.rank[i], i) for i, count in enumerate(plan.dependency_count) if not count
         ]
-        heapq.heapify(self._ready)
+        heapq.heapify(self.waiting)
         self._held: dict[str, list[_Place]] = {name: [] for name in budget}
 
     def add(self, index: int) -> None:
         """Phase ``index`` has become ready."""
-        heapq.heappush(self._ready, (self._plan.rank[index], index))
+        heapq.heappush(self.waiting, (self._plan.rank[index], index))
 
     def next(self, *, something_runs: bool) -> int | None:
         """The phase to start now, if one may; it has its resources and is no longer ready."""
-        while self._ready:
-            rank, index = self._ready[0]
+        while self.waiting:
+            rank, index = self.waiting[0]
             phase = self._plan.phases[index]
             if index in self._settled:
-                heapq.heappop(self._ready)
+                heapq.heappop(self.waiting)
                 return index
             if something_runs and not phase.parallel:
                 return None
-            heapq.heappop(self._ready)
+            heapq.heappop(self.waiting)
             if not phase.resources:
                 return index
             lacking = self._lacking(phase.resources, rank)
@@ -76,4 +79,4 @@ class ReadyQueue:
     def _offer(self, name: str) -> None:
         """Let the first that waits for ``name`` try again, if any of it is free."""
         if self._free[name] and self._held[name]:
-            heapq.heappush(self._ready, heapq.heappop(self._held[name]))
+            heapq.heappush(self.waiting, heapq.heappop(self._held[name]))
