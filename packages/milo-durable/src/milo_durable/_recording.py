@@ -86,7 +86,7 @@ async def record(
             await _flush(session, connection)
 
         # Nobody can take the saga: its row is locked. To renew the lease would wait for that lock.
-        outcome = await _work.attempt(step, written, (), lease, _keep)
+        outcome = await _work.attempt(step, written, (), _work.Upkeep(lease, _keep, _nothing))
         if isinstance(outcome, Failed):
             raise RecordingFailed(outcome, recording.given)
 
@@ -121,6 +121,10 @@ async def _flush(session: AsyncSession, connection: AsyncConnection) -> None:
 
 async def _keep() -> bool:
     return True
+
+
+async def _nothing() -> None:
+    return None
 
 
 def _refuse_commit(session: Session) -> None:

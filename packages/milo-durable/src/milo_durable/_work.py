@@ -9,6 +9,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -28,12 +29,30 @@ Renew = Callable[[], Awaitable[bool]]
 """Puts the saga's deadline off; ``False`` when it is somebody else's by now."""
 
 
+LetGo = Callable[[], Awaitable[None]]
+"""Gives back what the driver holds of the pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What the driver of a saga does while a step waits: ``renew`` the lease, and ``let_go``.
+
+    It lets go as soon as the step is not done after its first turn of the loop, and before a
+    plain function is put on a thread. So no step that waits for a connection waits for the one
+    of its own driver.
+    """
+
+    lease: timedelta
+    renew: Renew
+    let_go: LetGo
+
+
 class LeaseLost(Exception):
     """Another worker has the saga; what this one does with it no longer counts."""
 
 
 async def execute(
-    saga: SagaSnapshot, definition: SagaDefinition, lease: timedelta, renew: Renew
+    saga: SagaSnapshot, definition: SagaDefinition, upkeep: Upkeep
 ) -> tuple[Outcome, Any]:
     """The outcome of the current step, and the input it had, as JSON."""
     step = definition.steps[saga.current_step_index]
@@ -41,7 +60,7 @@ async def execute(
         value, given = given_now(saga, definition)
     except Exception as error:  # the input_map's, or a value it should not have made
         return Failed(told(error), retries=False), None
-    outcome = await attempt(step, step.step.execute, (value,), lease, renew)
+    outcome = await attempt(step, step.step.execute, (value,), upkeep)
     if isinstance(outcome, Failed):
         return outcome, given
     if isinstance(outcome, StepAwaitEvent):
@@ -53,7 +72,7 @@ async def execute(
 
 
 async def compensate(
-    saga: SagaSnapshot, definition: SagaDefinition, lease: timedelta, renew: Renew
+    saga: SagaSnapshot, definition: SagaDefinition, upkeep: Upkeep
 ) -> tuple[Outcome, Any]:
     """The outcome of undoing the current step, and the input of its last success, as JSON."""
     step = definition.steps[saga.current_step_index]
@@ -63,7 +82,7 @@ async def compensate(
         out = step.types.output_from_json(saga.outputs[step.step_id])
     except SagaDataError as error:
         return Failed(told(error), retries=False), given
-    outcome = await attempt(step, step.step.compensate, (inp, out), lease, renew)
+    outcome = await attempt(step, step.step.compensate, (inp, out), upkeep)
     return (outcome if isinstance(outcome, Failed) else Succeeded(None)), given
 
 
@@ -106,8 +125,7 @@ async def attempt(
     step: StepDefinition,
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
-    lease: timedelta,
-    renew: Renew,
+    upkeep: Upkeep,
 ) -> Any:
     """What ``function`` returns, or the ``Failed`` that came of it.
 
@@ -115,12 +133,14 @@ async def attempt(
         LeaseLost: the saga was taken over meanwhile; the step was cancelled.
         TimeoutError: the database did not renew the lease in time; the same.
     """
+    if not inspect.iscoroutinefunction(function):  # a thread waits for no turn of the loop
+        await upkeep.let_go()
     work = asyncio.ensure_future(called(function, arguments))
     seconds = None if step.timeout is None else step.timeout.total_seconds()
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
-            await _finish(work, lease, renew)
+            await _finish(work, upkeep)
     except TimeoutError:
         if limit.expired():
             return Failed(f"it did not return within {seconds:g} s", timed_out=True)
@@ -149,7 +169,7 @@ def _on_thread(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         raise RuntimeError("a step raised StopIteration") from error
 
 
-async def _finish(work: asyncio.Future[Any], lease: timedelta, renew: Renew) -> None:
+async def _finish(work: asyncio.Future[Any], upkeep: Upkeep) -> None:
     """Wait for ``work``, and put the deadline off every third of a lease.
 
     A renewal that fails, as when the database is away for a while, is tried again, four times as
@@ -158,14 +178,15 @@ async def _finish(work: asyncio.Future[Any], lease: timedelta, renew: Renew) -> 
     await asyncio.sleep(0)
     if work.done():  # it waited for nothing, and needs no timers
         return
-    clock, seconds = asyncio.get_running_loop().time, lease.total_seconds()
+    await upkeep.let_go()
+    clock, seconds = asyncio.get_running_loop().time, upkeep.lease.total_seconds()
     lasts = seconds + GRACE.total_seconds() / 2  # the other half is for the step to end in
     ends, pause = clock() + lasts, seconds / 3
     while not (await asyncio.wait({work}, timeout=pause))[0]:
         began = clock()
         try:
             async with asyncio.timeout_at(ends):
-                is_held = await renew()
+                is_held = await upkeep.renew()
         except Exception as error:  # the database's
             pause = seconds / 12
             if clock() + pause > ends:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from milo_durable import _crash, _work
-from milo_durable._database import Database
+from milo_durable._database import Database, Kept
 from milo_durable._deciding.back import after_compensation
 from milo_durable._deciding.branch_deadlines import due, put_off
 from milo_durable._deciding.branch_outcomes import after_branch, begun
@@ -161,7 +161,16 @@ class SagaEngine:
             raise SagaNotFoundError(saga_id)
         return saga
 
-    async def begin(self, saga: SagaSnapshot) -> Views:
+    async def start(self, saga: SagaSnapshot) -> None:
+        """Insert a new saga and drive it until it ends or waits.
+
+        Raises:
+            ActiveSagaAlreadyExistsError: another of its aggregation id is active.
+        """
+        async with self.kept() as kept:
+            await self._drive(await self.begin(saga, kept), kept)
+
+    async def begin(self, saga: SagaSnapshot, kept: Kept | None = None) -> Views:
         """Insert a new saga; what there is to drive.
 
         Raises:
@@ -170,6 +179,8 @@ class SagaEngine:
         definition = self.definitions.of(saga)
         needs_place = saga.saga_name in self.limits and saga.status in WORKING
         storing = self.database.transaction if needs_place else self.database.statement
+        if kept is not None and definition.is_chain and not needs_place:
+            storing = kept.statement
         try:
             async with storing("start") as connection:
                 if needs_place:
@@ -248,41 +259,54 @@ class SagaEngine:
 
     # Driving
 
+    def kept(self) -> Kept:
+        """A block in which one saga is driven, with a connection that its commits share.
+
+        Hooks are foreign code, which may wait for a connection; beside them none is kept.
+        """
+        return Kept(self.database, keeps=not self.hooks)
+
     async def drive(self, views: Views) -> None:
         """Go on with sagas, or branches, whose tokens the caller holds, until they end or wait.
 
         Several are driven at the same time. Of their errors, the database's mostly, the first
         is raised when all have come to an end; the lease has others try again.
         """
+        async with self.kept() as kept:
+            await self._drive(views, kept)
+
+    async def _drive(self, views: Views, kept: Kept) -> None:
         while len(views) == 1:
-            views = await self.advance(*views)
+            views = await self.advance(*views, kept)
+        if not views:
+            return
         driven = [self.drive((view,)) for view in views]
         for ended in await asyncio.gather(*driven, return_exceptions=True):
             if isinstance(ended, BaseException):
                 raise ended
 
-    async def advance(self, view: SagaSnapshot) -> Views:
+    async def advance(self, view: SagaSnapshot, kept: Kept) -> Views:
         """Do one step and commit what follows; what there is to drive then.
 
         That is nothing if the saga ends or waits, or is somebody else's by now.
         """
         if not self.hooks:
-            return await self._advance(view)
+            return await self._advance(view, kept)
         async with self.hooks.around(view, self.definitions.of(view)):
-            return await self._advance(view)
+            return await self._advance(view, kept)
 
-    async def _advance(self, view: SagaSnapshot) -> Views:
+    async def _advance(self, view: SagaSnapshot, kept: Kept) -> Views:
         try:
-            outcome, given = await self._outcome(view)
+            outcome, given = await self._outcome(view, kept)
             try:
-                return await self._follow(view, outcome, given)
+                return await self._follow(view, outcome, given, kept)
             except RecordingFailed as failed:
-                return await self._follow(view, failed.outcome, failed.given)
+                return await self._follow(view, failed.outcome, failed.given, kept)
         except _work.LeaseLost:
             _log_lost(view)
             return ()
 
-    async def _follow(self, view: SagaSnapshot, outcome: Outcome, given: Any) -> Views:
+    async def _follow(self, view: SagaSnapshot, outcome: Outcome, given: Any, kept: Kept) -> Views:
         """Commit what follows from doing or undoing a step; what there is to drive then.
 
         Raises:
@@ -302,16 +326,17 @@ class SagaEngine:
         is_forward = view.status == SagaStatus.RUNNING
         follows = after_execution if is_forward else after_compensation
         transition = follows(view, definition, outcome, given, self.moment())
-        if not await self._commit(view, transition):
+        if not await self._commit(view, transition, kept):
             raise _work.LeaseLost
         return await self.told(view, transition)
 
-    async def _commit(self, saga: SagaSnapshot, transition: Transition) -> bool:
+    async def _commit(self, saga: SagaSnapshot, transition: Transition, kept: Kept) -> bool:
         """Carry ``transition`` out; in one statement, unless more is stored beside it."""
         recording = recording_of(self.definitions.of(saga), transition)
         if recording is None and not transition.outbox:
-            async with self.database.statement(_crash.commit_of(saga, transition.after)) as single:
+            async with kept.statement(_crash.commit_of(saga, transition.after)) as single:
                 return await self.table.move(single, saga, transition)
+        await kept.let_go()
         commit = _crash.commit_of(saga, transition.after) if recording is None else recording.name
         with refused_by_commit() as written:
             async with self.database.transaction(commit) as connection:
@@ -377,16 +402,17 @@ class SagaEngine:
         except Exception:  # the database's; its deadline has others try again
             _log.exception("saga %s could not be driven; it is taken up again later", saga.id)
 
-    async def _outcome(self, view: SagaSnapshot) -> tuple[Outcome, Any]:
+    async def _outcome(self, view: SagaSnapshot, kept: Kept) -> tuple[Outcome, Any]:
         """Do the current step, or undo it: what came of it, and the input it had."""
-        definition, renew = self.definitions.of(view), self._renewal(view)
+        definition = self.definitions.of(view)
+        upkeep = _work.Upkeep(self.lease, self._renewal(view), kept.let_go)
         step = definition.steps[view.current_step_index]
         if step.max_crashes is not None and view.crash_count >= step.max_crashes:
             return _has_killed(view, step), None
         if view.status == SagaStatus.RUNNING:
-            outcome, given = await _work.execute(view, definition, self.lease, renew)
+            outcome, given = await _work.execute(view, definition, upkeep)
             return self._publishable(outcome), given
-        return await _work.compensate(view, definition, self.lease, renew)
+        return await _work.compensate(view, definition, upkeep)
 
     def _publishable(self, outcome: Outcome) -> Outcome:
         """``outcome``, or that it failed if it has events which the outbox cannot take."""

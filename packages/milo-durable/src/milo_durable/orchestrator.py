@@ -151,7 +151,7 @@ class SagaOrchestrator(Generic[Model]):
         if at is not None or after is not None:
             due = saga.created_at + after if after is not None else at
             saga = replace(saga, status=SagaStatus.SUSPENDED, deadline_at=due)
-        await self.engine.drive(await self.engine.begin(saga))
+        await self.engine.start(saga)
         return saga.id
 
     async def notify(

@@ -202,11 +202,12 @@ class Worker:
 
     async def _drive_on(self, saga: SagaSnapshot) -> None:
         views: Views = (saga,)
-        while views and not self._stopped.is_set():
-            saga, *beside = views
-            for view in beside:
-                self._start(view)
-            views = await self._engine.advance(saga)
+        async with self._engine.kept() as kept:
+            while views and not self._stopped.is_set():
+                saga, *beside = views
+                for view in beside:
+                    self._start(view)
+                views = await self._engine.advance(saga, kept)
         for view in views:
             await self._engine.hand_over(view)
             self.stats.handed_over += 1
