@@ -124,9 +124,9 @@ class SagaTable:
         The guard is the token, or for a saga with branches these, each with its token.
         """
         after = transition.after
-        params: dict[str, Any] = {f"b_{name}": getattr(after, name) for name in _PLAIN}
+        params: dict[str, Any] = {name: getattr(after, name) for name in _PLAIN}
         params |= {"b_id": before.id, "b_token": before.step_execution_token}
-        params["b_status"] = str(after.status)
+        params["status"] = str(after.status)
         if transition.entry is not None:
             params["b_entry"] = transition.entry
         if transition.output is not None:
@@ -279,7 +279,7 @@ class SagaTable:
         guard: tuple[Any, ...] | None = None,
     ) -> Update:
         table = self.table
-        values: dict[str, Any] = {name: bindparam(f"b_{name}") for name in _PLAIN}
+        values: dict[str, Any] = {}  # those of _PLAIN come by their names, which is cheaper
         if entry:
             given = bindparam("b_entry", type_=JSON_VALUE)
             values["step_history"] = json_append(table.c.step_history, given)

@@ -137,10 +137,12 @@ async def attempt(
         await upkeep.let_go()
     work = asyncio.ensure_future(called(function, arguments))
     seconds = None if step.timeout is None else step.timeout.total_seconds()
-    limit = asyncio.timeout(seconds)
+    limit = asyncio.timeout_at(None if seconds is None else work.get_loop().time() + seconds)
     try:
-        async with limit:
-            await _finish(work, upkeep)
+        await asyncio.sleep(0)
+        if not work.done():  # else it waited for nothing, and needs no timers
+            async with limit:
+                await _finish(work, upkeep)
     except TimeoutError:
         if limit.expired():
             return Failed(f"it did not return within {seconds:g} s", timed_out=True)
@@ -175,9 +177,6 @@ async def _finish(work: asyncio.Future[Any], upkeep: Upkeep) -> None:
     A renewal that fails, as when the database is away for a while, is tried again, four times as
     often, while the lease lasts.
     """
-    await asyncio.sleep(0)
-    if work.done():  # it waited for nothing, and needs no timers
-        return
     await upkeep.let_go()
     clock, seconds = asyncio.get_running_loop().time, upkeep.lease.total_seconds()
     lasts = seconds + GRACE.total_seconds() / 2  # the other half is for the step to end in

@@ -245,6 +245,8 @@ class SagaEngine:
 
         It has been committed. ``resumes`` is whether somebody outside has set the saga going.
         """
+        if not self.hooks and transition.after.status not in WORKING and not transition.started:
+            return ()  # as most often at the end, without a copy of the saga that nobody sees
         after = applied(saga, transition)
         if self.hooks:
             await self.hooks.moved(saga, after, transition, resumes=resumes)
