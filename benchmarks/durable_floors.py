@@ -65,9 +65,10 @@ def again(values: Iterable[Any], new: Mapping[Any, Any]) -> list[Any]:
 
 @asynccontextmanager
 async def core_floor(engine: AsyncEngine, recording: Recording) -> AsyncIterator[Saga]:
-    """By SQLAlchemy Core, as a saga has to: each a commit on a connection of its own.
+    """By SQLAlchemy Core: each a commit on a connection of its own.
 
-    None could be kept for the next, since a step of unknown length runs in between.
+    So a saga has to whose steps wait for something. One whose steps do not, as the one that is
+    measured, keeps its connection from commit to commit.
     """
     single = engine.execution_options(isolation_level="AUTOCOMMIT")
 
