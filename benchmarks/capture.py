@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from measure import Row, best_of, main, per_call
+from measure import SHORT_TURNS, Row, best_of, main, per_call
 from milo_capture import LineFeed, capture
 from milo_pipeline import Phase, Pipeline
 
@@ -61,7 +61,9 @@ def through_a_feed() -> None:
 
 def rows() -> Iterator[Row]:
     measured: list[Callable[[], None]] = [proxy_alone, through_a_phase, through_a_feed, collected]
-    floor, phase, feed, block = best_of(*[per_call(work, COUNT) for work in measured])
+    floor, phase, feed, block = best_of(
+        *[per_call(work, COUNT) for work in measured], turns=SHORT_TURNS
+    )
     yield Row("captured line, end to end, one action a line", phase, floor, 8.0, absolute=True)
     yield Row("captured line through LineFeed", feed, floor, 5.0, absolute=True)
     yield Row("captured line, collected in a block", block, floor, 4.0, absolute=True)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TURNS = 5
+SHORT_TURNS = 5 * TURNS
+"""For what takes milliseconds, so that its turns, too, outlast a slow moment of the machine."""
 
 
 @dataclass(frozen=True)
