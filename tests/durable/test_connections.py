@@ -215,10 +215,12 @@ def test_nothing_is_held_of_a_pool_that_has_nobody_wait(database, options):
     assert held == [0, 0, 0]
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_nothing_is_held_of_a_pool_that_is_one_connection(database):
-    """A step's transaction is one, though it has the connection on which sagas are committed."""
-    if database.kind != "sqlite":
-        pytest.skip("two cannot use one connection to PostgreSQL at the same time")
+    """A step's transaction is one, though it has the connection on which sagas are committed.
+
+    On SQLite, as two cannot use one connection to PostgreSQL at the same time.
+    """
 
     async def scenario(bench):
         async def fail_after_writing(attempt, inp):
@@ -337,10 +339,9 @@ def test_a_statement_that_fails_keeps_no_connection(database):
     on_one_connection(database, scenario)
 
 
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
 def test_a_connection_that_is_lost_is_not_kept(database):
-    """The commit on it fails, and the next saga has a new one."""
-    if database.kind != "postgres":
-        pytest.skip("a connection to a file is not lost")
+    """The commit on it fails, and the next saga has a new one. One to a file is not lost."""
     made = []
 
     async def scenario(bench):
