@@ -104,7 +104,7 @@ async def at_once(work: Callable[[], Awaitable[object]], count: int, width: int)
 def report(title: str, rows: Iterable[Row], peer: Peer | None = None) -> bool:
     """Print the table; whether every row keeps its limit."""
     rows = list(rows)
-    print(f"\n{title}, Python {python()}, best of {TURNS}\n")
+    print(f"\n{title}, Python {python()}, best of {TURNS} or more\n")
     last = "" if peer is None else f"    {peer.name}"
     print(f"{'':44}{'ours':>10}{'floor':>10}{'ratio':>8}{'limit':>8}        {last}".rstrip())
     for row in rows:

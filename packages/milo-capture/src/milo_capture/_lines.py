@@ -62,8 +62,7 @@ class LineAssembler:
             self._pieces.append(text)
             return ()
         if text == "\n":  # every print ends with this write
-            pieces, self._pieces = self._pieces, []
-            return ("".join(pieces).removesuffix("\r"),)
+            return (self.take_rest().removesuffix("\r"),)
         lines = text.split("\n")
         # Exchanged before it is joined: a signal handler that prints in between then adds
         # to one list or the other, never to a list that nobody reads again.

@@ -9,8 +9,7 @@ from contextvars import copy_context
 from types import CoroutineType, FunctionType, coroutine
 from typing import Any, TypeAlias
 
-from milo_capture import CancelToken
-from milo_capture._cancelling import enter_cancel
+from milo_capture import CancelToken, cancelled_by
 from milo_effects import Call, SagaCancelled
 from milo_pipeline._output import Output
 from milo_pipeline.executors._installed import called_elsewhere
@@ -59,12 +58,12 @@ def call_handler(
 
 
 def _call(phase: Phase, arguments: Context, output: Output | None, token: CancelToken) -> Any:
-    enter_cancel(token)  # for good: the context is this call's own
     call = phase.handler if phase.executor == THREAD else called_elsewhere(phase)
-    if output is None:
-        return call(**arguments)
-    with output.of_call(phase.name, fds=phase.capture_fds):
-        return call(**arguments)
+    with cancelled_by(token):
+        if output is None:
+            return call(**arguments)
+        with output.of_call(phase.name, fds=phase.capture_fds):
+            return call(**arguments)
 
 
 async def _await(phase: Phase, handler: Coroutine[Any, Any, Any], output: Output | None) -> Any:

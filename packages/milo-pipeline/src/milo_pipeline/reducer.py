@@ -155,14 +155,7 @@ class _PipelineReducer:
         at = facts.get("at", facts.get("timestamp"))
         if type(at) is not float:
             at = _seconds(at, run)
-        plan, name, pieces, underway, done, started_at, elapsed, status, error = run
-        if at - started_at > elapsed and status in _TIMED:
-            elapsed = at - started_at
-        after = _logged(item_at(pieces, index)._kept, facts, at, most)
-        pieces = replaced(pieces, index, phase_status(after))
-        return pipeline_state(
-            (plan, name, pieces, underway, done, started_at, elapsed, status, error)
-        )
+        return _with_phase(run, index, _logged(item_at(run[2], index)._kept, facts, at, most), at)
 
     def _phase_mapped(self, run: KeptRun, facts: Facts) -> PipelineState | None:
         """A phase has learned its items: each gets a status."""
