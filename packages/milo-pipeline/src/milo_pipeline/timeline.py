@@ -13,6 +13,7 @@ from milo_pipeline.state import PipelineState
 # Replaced as a whole, never changed: a reader on another thread sees the old state or the new.
 _active: PipelineState | Callable[[], PipelineState | None] | None = None
 _replacing = Lock()
+_hearers: tuple[Callable[[], None], ...] = ()
 
 
 def set_active_pipeline(state: PipelineState | None) -> None:
@@ -25,6 +26,7 @@ def set_active_pipeline(state: PipelineState | None) -> None:
     global _active
     with _replacing:
         _active = state
+    _tell()
 
 
 def get_active_pipeline() -> PipelineState | None:
@@ -42,14 +44,39 @@ def follow_active_pipeline(state: Callable[[], PipelineState | None]) -> Callabl
     global _active
     with _replacing:
         _active = state
+    _tell()
 
     def settle() -> None:
         global _active
         with _replacing:
             if _active is state:
                 _active = state()
+        _tell()
 
     return settle
+
+
+def on_active_pipeline(hear: Callable[[], None]) -> Callable[[], None]:
+    """Call ``hear`` when another state is published, until the returned function is called.
+
+    It is called on the thread that publishes, and asks ``get_active_pipeline`` for the state; it
+    must be quick and must not raise. How a state that is followed goes on is not told.
+    """
+    global _hearers
+    with _replacing:
+        _hearers = (*_hearers, hear)
+
+    def stop() -> None:
+        global _hearers
+        with _replacing:
+            _hearers = tuple(each for each in _hearers if each is not hear)
+
+    return stop
+
+
+def _tell() -> None:
+    for hear in _hearers:
+        hear()
 
 
 def pipeline_to_timeline(state: PipelineState) -> dict[str, Any]:
