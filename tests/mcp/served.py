@@ -45,7 +45,12 @@ def main():
             waits.wait()
 
         server.on_open = begin
-        await server.serve_stdio()
+        if "http" not in sys.argv:
+            await server.serve_stdio()
+            return
+        listener = server.listen_on(token="secret")
+        print(listener.url, flush=True)
+        await listener.serve()
 
     asyncio.run(serve())
 

@@ -8,9 +8,12 @@ import warnings
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx2 as httpx
 import pytest
-from mcp import Client, MCPError, StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.subscriptions import ResourceUpdated
+
+from mcp import Client, MCPError, StdioServerParameters
 
 PATIENCE = 30
 ACTIVE = "milo://pipeline/timeline"
@@ -50,7 +53,26 @@ async def following(client, *uris):
 
 
 @asynccontextmanager
-async def connected(gate, mode, capturing="captured"):
+async def reachable(gate, capturing, transport):
+    """What a client of the process connects to."""
+    arguments = [str(SERVED), str(gate), capturing]
+    if transport == "stdio":
+        yield StdioServerParameters(command=sys.executable, args=arguments)
+        return
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, "http", stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        url = (await process.stdout.readline()).decode().strip()
+        async with httpx.AsyncClient(headers={"Authorization": "Bearer secret"}) as http:
+            yield streamable_http_client(url, http_client=http)
+    finally:
+        process.kill()
+        await process.wait()
+
+
+@asynccontextmanager
+async def connected(gate, mode, capturing="captured", transport="stdio"):
     heard = asyncio.Queue()
 
     async def keep(message):
@@ -58,13 +80,13 @@ async def connected(gate, mode, capturing="captured"):
         if uri is not None:
             heard.put_nowait(str(uri))
 
-    parameters = StdioServerParameters(
-        command=sys.executable, args=[str(SERVED), str(gate), capturing]
-    )
-    async with asyncio.timeout(PATIENCE):
-        async with Client(parameters, mode=mode, message_handler=keep, cache=None) as client:
-            client.heard = heard
-            yield client
+    async with (
+        asyncio.timeout(PATIENCE),
+        reachable(gate, capturing, transport) as server,
+        Client(server, mode=mode, message_handler=keep, cache=None) as client,
+    ):
+        client.heard = heard
+        yield client
 
 
 async def read(client, uri):
@@ -73,13 +95,14 @@ async def read(client, uri):
     return json.loads(content.text)
 
 
+@pytest.mark.parametrize("transport", ["stdio", "http"])
 @pytest.mark.parametrize("capturing", ["captured", "printed"])
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-def test_a_client_follows_a_run_to_its_end(gate, mode, capturing):
+def test_a_client_follows_a_run_to_its_end(gate, mode, capturing, transport):
     """It is told of changes, the last of which leads to the state at the end."""
 
     async def scenario():
-        async with connected(gate, mode, capturing) as client:
+        async with connected(gate, mode, capturing, transport) as client:
             async with following(client, ACTIVE) as heard:
                 shown = await read(client, ACTIVE)
                 assert (shown["pipeline"], shown["status"]) == ("build", "running")

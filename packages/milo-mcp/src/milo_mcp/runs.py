@@ -36,7 +36,7 @@ LISTING: Final = Change()
 
 
 class Run:
-    """One run, and the state it is in; ``state`` is replaced as a whole, by one thread at a time."""
+    """One run, and the state it is in, which one thread at a time replaces as a whole."""
 
     __slots__ = ("_book", "has_ended", "id", "state")
 

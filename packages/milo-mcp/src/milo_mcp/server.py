@@ -15,6 +15,7 @@ from mcp.shared.exceptions import MCPError
 
 import milo_mcp
 from milo_mcp.documents import CursorError, log_page, timeline
+from milo_mcp.http import Listener
 from milo_mcp.runs import RUNS, Run, RunBook
 from milo_mcp.subscriptions import Subscriptions
 from milo_mcp.updates import Updates
@@ -71,6 +72,20 @@ class TimelineServer:
         async with stdio_server() as (incoming, outgoing):
             options = self.server.create_initialization_options()
             await self.server.run(incoming, outgoing, options)
+
+    def listen_on(
+        self, port: int = 0, *, host: str = "127.0.0.1", token: str | None = None
+    ) -> Listener:
+        """A socket on which ``serve`` then answers over HTTP.
+
+            listener = TimelineServer().listen_on(8765, token=secret)
+            print(listener.url)
+            await listener.serve()
+
+        Raises:
+            ValueError, OSError: as ``Listener`` says.
+        """
+        return Listener(self.server, port, host=host, token=token)
 
     @asynccontextmanager
     async def _lifespan(self, server: Server[Any]) -> AsyncIterator[dict[str, Any]]:
