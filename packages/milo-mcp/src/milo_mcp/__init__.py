@@ -6,7 +6,9 @@ uris           the addresses of timelines and logs
 documents      what is read there
 updates        from a change on any thread to each subscriber
 subscriptions  the two ways to subscribe
+controls       running pipelines for clients; tools: the same as MCP tools
 server         ``TimelineServer``
+http           serving it on a socket
 
 Importing this package imports nothing of MCP; ``TimelineServer`` does when it is asked for.
 """
@@ -14,11 +16,12 @@ Importing this package imports nothing of MCP; ``TimelineServer`` does when it i
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from milo_mcp.controls import Controls
     from milo_mcp.server import TimelineServer
 
 __version__ = "0.1.0"
 
-__all__ = ["TimelineServer"]
+__all__ = ["Controls", "TimelineServer"]
 
 
 def __getattr__(name: str) -> Any:
@@ -26,4 +29,8 @@ def __getattr__(name: str) -> Any:
         from milo_mcp.server import TimelineServer
 
         return TimelineServer
+    if name == "Controls":
+        from milo_mcp.controls import Controls
+
+        return Controls
     raise AttributeError(f"module 'milo_mcp' has no attribute {name!r}")

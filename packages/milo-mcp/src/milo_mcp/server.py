@@ -14,10 +14,12 @@ from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 
 import milo_mcp
+from milo_mcp.controls import Controls
 from milo_mcp.documents import CursorError, log_page, timeline
 from milo_mcp.http import Listener
 from milo_mcp.runs import RUNS, Run, RunBook
 from milo_mcp.subscriptions import Subscriptions
+from milo_mcp.tools import Tools
 from milo_mcp.updates import Updates
 from milo_mcp.uris import ACTIVE, LOGS, TIMELINES, LogsOf, UriError, parse, timeline_uri
 from milo_pipeline.timeline import get_active_pipeline
@@ -36,12 +38,16 @@ class TimelineServer:
 
     Args:
         name: what the server calls itself.
+        controls: what clients may run, cancel and re-run; without them there are no tools.
         book: the runs to show; those of this process by default.
     """
 
-    def __init__(self, name: str = "milo", *, book: RunBook = RUNS) -> None:
+    def __init__(
+        self, name: str = "milo", *, controls: Controls | None = None, book: RunBook = RUNS
+    ) -> None:
         self._book = book
         self._updates = Updates(book)
+        tools = None if controls is None else Tools(controls, book, self._updates)
         subscriptions = Subscriptions(self._updates)
         self.on_open: Callable[[], object] = lambda: None
         """Called on the event loop when the first client may be told of runs."""
@@ -60,6 +66,8 @@ class TimelineServer:
             on_subscribe_resource=subscriptions.subscribe,
             on_unsubscribe_resource=subscriptions.unsubscribe,
             on_subscriptions_listen=subscriptions.listen,
+            on_list_tools=None if tools is None else tools.list,
+            on_call_tool=None if tools is None else tools.call,
         )
         """The SDK's server, to be served by other transports."""
 
