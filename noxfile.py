@@ -38,7 +38,8 @@ PYTHONS = ["3.11", "3.12", "3.13", "3.14", "3.14t"]
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 WHEELS = ROOT / ".nox" / "wheels"
 BENCHMARKS = [
-    ROOT / "benchmarks" / name for name in ("core.py", "effects.py", "capture.py", "pipeline.py")
+    ROOT / "benchmarks" / name
+    for name in ("core.py", "effects.py", "capture.py", "pipeline.py", "mcp_updates.py")
 ]
 DURABLE = ROOT / "benchmarks" / "durable.py"
 ON_POSTGRES = ["milo-durable"]

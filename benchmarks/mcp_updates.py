@@ -9,9 +9,10 @@ import threading
 import time
 from collections.abc import Iterator
 
-from measure import Row, main
-
 import mcp
+from mcp_types import TextResourceContents
+
+from measure import Row, main
 from milo_mcp import TimelineServer
 from milo_mcp.runs import RUNS
 from milo_mcp.uris import timeline_uri
@@ -56,6 +57,7 @@ async def follow() -> tuple[list[float], int]:
         async for _ in stream:
             heard = time.monotonic()
             (content,) = (await client.read_resource(uri)).contents
+            assert isinstance(content, TextResourceContents)
             text = content.text
             if '"end"' in text:
                 return took, burst

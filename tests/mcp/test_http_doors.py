@@ -6,9 +6,9 @@ from contextlib import contextmanager
 
 import httpx2 as httpx
 import pytest
+from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from mcp import Client
 from milo_mcp import TimelineServer
 
 PATIENCE = 30

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import httpx2 as httpx
 import pytest
+from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.subscriptions import ResourceUpdated
-
-from mcp import Client, MCPError, StdioServerParameters
 
 PATIENCE = 30
 ACTIVE = "milo://pipeline/timeline"

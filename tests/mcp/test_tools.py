@@ -5,9 +5,9 @@ import threading
 from contextlib import asynccontextmanager
 
 import pytest
-
 from mcp import Client, MCPError
-from milo_mcp import Controls, TimelineServer
+
+from milo_mcp import PipelineControls, TimelineServer
 from milo_pipeline import Param, Phase, Pipeline
 
 PATIENCE = 30
@@ -17,7 +17,7 @@ ACTIVE = "milo://pipeline/timeline"
 @asynccontextmanager
 async def serving(mode, *pipelines, allow_run=True):
     """A client of a server of ``pipelines``; they have ended when the block has."""
-    controls = Controls(*pipelines)
+    controls = PipelineControls(*pipelines)
     server = TimelineServer(controls=controls if allow_run else None)
     try:
         async with (

@@ -56,7 +56,7 @@ FOR_AUTHORS_OF_EFFECTS = {
 
 def test_nothing_is_left_out():
     """Every public name of the packages can be had from ``milo``, but for those set above."""
-    packages = ["milo_core", "milo_effects", "milo_pipeline", "milo_durable"]
+    packages = ["milo_core", "milo_effects", "milo_pipeline", "milo_mcp", "milo_durable"]
     public = {name for package in packages for name in import_module(package).__all__}
     assert public - set(milo.__all__) == FOR_AUTHORS_OF_EFFECTS
 
@@ -83,15 +83,17 @@ def test_import_alone_loads_nothing_else():
     loaded = loaded_by("import milo")
     # An editable install imports its finder, which is no part of Milo.
     assert {name for name in loaded if name.startswith("milo")} == {"milo"}
-    assert not loaded & {"click", "rich", "sqlalchemy", "pydantic", "aiosqlite"}
+    assert not loaded & {"click", "rich", "sqlalchemy", "pydantic", "aiosqlite", "mcp"}
 
 
 def test_a_name_loads_what_it_needs_and_no_more():
-    """Pipelines go without what durable sagas stand on."""
+    """Pipelines go without what durable sagas and MCP servers stand on."""
     loaded = loaded_by("import milo; milo.Pipeline, milo.Store, milo.Take")
     assert {"milo_core", "milo_effects", "milo_pipeline"} <= loaded
-    assert not loaded & {"milo_durable", "sqlalchemy", "pydantic"}
+    assert not loaded & {"milo_durable", "sqlalchemy", "pydantic", "mcp"}
     assert {"milo_durable", "sqlalchemy"} <= loaded_by("import milo; milo.SagaBuilder")
+    serving = loaded_by("import milo; milo.TimelineServer")
+    assert "mcp" in serving and "sqlalchemy" not in serving
 
 
 def test_an_unknown_name_is_the_usual_error():

@@ -16,12 +16,12 @@ Importing this package imports nothing of MCP; ``TimelineServer`` does when it i
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from milo_mcp.controls import Controls
+    from milo_mcp.controls import ControlError, PipelineControls
     from milo_mcp.server import TimelineServer
 
 __version__ = "0.1.0"
 
-__all__ = ["Controls", "TimelineServer"]
+__all__ = ["ControlError", "PipelineControls", "TimelineServer"]
 
 
 def __getattr__(name: str) -> Any:
@@ -29,8 +29,8 @@ def __getattr__(name: str) -> Any:
         from milo_mcp.server import TimelineServer
 
         return TimelineServer
-    if name == "Controls":
-        from milo_mcp.controls import Controls
+    if name in ("ControlError", "PipelineControls"):
+        from milo_mcp import controls
 
-        return Controls
+        return getattr(controls, name)
     raise AttributeError(f"module 'milo_mcp' has no attribute {name!r}")

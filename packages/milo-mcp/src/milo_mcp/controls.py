@@ -34,7 +34,7 @@ class _Started:
             self.begun.set()
 
 
-class Controls:
+class PipelineControls:
     """Starts, cancels and re-runs ``pipelines``, by their names.
 
     Each run is a call of ``Pipeline.run`` on a thread of its own, so it is published like any

@@ -14,7 +14,7 @@ from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 
 import milo_mcp
-from milo_mcp.controls import Controls
+from milo_mcp.controls import PipelineControls
 from milo_mcp.documents import CursorError, log_page, timeline
 from milo_mcp.http import Listener
 from milo_mcp.runs import RUNS, Run, RunBook
@@ -43,7 +43,7 @@ class TimelineServer:
     """
 
     def __init__(
-        self, name: str = "milo", *, controls: Controls | None = None, book: RunBook = RUNS
+        self, name: str = "milo", *, controls: PipelineControls | None = None, book: RunBook = RUNS
     ) -> None:
         self._book = book
         self._updates = Updates(book)

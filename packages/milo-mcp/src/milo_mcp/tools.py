@@ -13,7 +13,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from milo_mcp.controls import ControlError, Controls
+from milo_mcp.controls import ControlError, PipelineControls
 from milo_mcp.documents import timeline
 from milo_mcp.runs import RunBook
 from milo_mcp.updates import Subscriber, Updates
@@ -68,7 +68,7 @@ class _Tool:
 class Tools:
     """Answers ``tools/list`` and ``tools/call``. Runs on the event loop."""
 
-    def __init__(self, controls: Controls, book: RunBook, updates: Updates) -> None:
+    def __init__(self, controls: PipelineControls, book: RunBook, updates: Updates) -> None:
         self._controls = controls
         self._book = book
         self._updates = updates

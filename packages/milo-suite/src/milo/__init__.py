@@ -4,6 +4,7 @@ milo_core       the store: ``Store``, ``Action``, reducers, commands, keys
 milo_effects    sagas: ``Call``, ``Put``, ``Fork``, ``Take``, ``Race`` and the rest
 milo_pipeline   pipelines: ``Pipeline``, ``Phase``, ``PhasePolicy``
 milo_durable    sagas that survive a crash: ``SagaBuilder``, ``open_orchestrator``
+milo_mcp        pipelines for MCP clients: ``TimelineServer``
 milo.state      the names around the store, together
 milo.pipeline   the names around pipelines, together
 milo.durable    the names around durable sagas, together
@@ -36,6 +37,7 @@ __all__ = [
     "ChannelClosed",
     "ChildCancelledError",
     "Cmd",
+    "ControlError",
     "CycleError",
     "Debounce",
     "DefinitionError",
@@ -78,6 +80,7 @@ __all__ = [
     "PhaseStatus",
     "PhaseTimeout",
     "Pipeline",
+    "PipelineControls",
     "PipelineError",
     "PipelineFailed",
     "PipelineObserver",
@@ -133,6 +136,7 @@ __all__ = [
     "TakeLeading",
     "Throttle",
     "TickCmd",
+    "TimelineServer",
     "Timeout",
     "TransferError",
     "TreeMonitor",
@@ -280,6 +284,7 @@ if TYPE_CHECKING:
         install_monitor,
         run,
     )
+    from milo_mcp import ControlError, PipelineControls, TimelineServer
     from milo_pipeline import (
         Cache,
         CycleError,
@@ -309,13 +314,15 @@ if TYPE_CHECKING:
         set_active_pipeline,
     )
 else:
+    # milo_mcp is light until a name of it is asked for, milo_durable is not.
+    _PACKAGES = ("milo_core", "milo_effects", "milo_pipeline", "milo_mcp", "milo_durable")
 
     def __getattr__(name):
         """Look a public name up in the packages, lowest first, and keep it (PEP 562)."""
         from importlib import import_module
 
         if name in __all__:
-            for package in ("milo_core", "milo_effects", "milo_pipeline", "milo_durable"):
+            for package in _PACKAGES:
                 home = import_module(package)
                 if name in home.__all__:
                     return globals().setdefault(name, getattr(home, name))
