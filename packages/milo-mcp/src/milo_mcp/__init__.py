@@ -8,7 +8,7 @@ updates        from a change on any thread to each subscriber
 subscriptions  the two ways to subscribe
 controls       running pipelines for clients; tools: the same as MCP tools
 server         ``TimelineServer``
-http           serving it on a socket
+stdio, http    serving it on stdin and stdout, and on a socket
 
 Importing this package imports nothing of MCP; ``TimelineServer`` does when it is asked for.
 """
@@ -18,19 +18,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from milo_mcp.controls import ControlError, PipelineControls
     from milo_mcp.server import TimelineServer
+    from milo_mcp.stdio import Wire
 
 __version__ = "0.1.0"
 
-__all__ = ["ControlError", "PipelineControls", "TimelineServer"]
+__all__ = ["ControlError", "PipelineControls", "TimelineServer", "Wire"]
+
+_HOMES = {
+    "ControlError": "milo_mcp.controls",
+    "PipelineControls": "milo_mcp.controls",
+    "TimelineServer": "milo_mcp.server",
+    "Wire": "milo_mcp.stdio",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "TimelineServer":
-        from milo_mcp.server import TimelineServer
+    from importlib import import_module
 
-        return TimelineServer
-    if name in ("ControlError", "PipelineControls"):
-        from milo_mcp import controls
-
-        return getattr(controls, name)
-    raise AttributeError(f"module 'milo_mcp' has no attribute {name!r}")
+    if name in _HOMES:
+        return globals().setdefault(name, getattr(import_module(_HOMES[name]), name))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import mcp_types as types
 from mcp.server.context import ServerRequestContext
@@ -18,6 +18,7 @@ from milo_mcp.controls import PipelineControls
 from milo_mcp.documents import CursorError, log_page, timeline
 from milo_mcp.http import Listener
 from milo_mcp.runs import RUNS, Run, RunBook
+from milo_mcp.stdio import Wire
 from milo_mcp.subscriptions import Subscriptions
 from milo_mcp.tools import Tools
 from milo_mcp.updates import Updates
@@ -71,15 +72,24 @@ class TimelineServer:
         )
         """The SDK's server, to be served by other transports."""
 
-    async def serve_stdio(self) -> None:
+    async def serve_stdio(self, wire: Wire | None = None) -> None:
         """Serve one client on stdin and stdout until it hangs up.
 
         Meanwhile nothing else in the process can write to that stdout: what is printed, by
-        child processes as well, goes to stderr.
+        child processes as well, goes to stderr. A ``wire`` that was taken before is not given
+        back at the end.
         """
-        async with stdio_server() as (incoming, outgoing):
-            options = self.server.create_initialization_options()
-            await self.server.run(incoming, outgoing, options)
+        if wire is None:
+            with Wire() as wire:
+                await self.serve_stdio(wire)
+            return
+        stdin, stdout = cast("Any", wire.incoming), cast("Any", wire.outgoing)
+        options = self.server.create_initialization_options()
+        try:
+            async with stdio_server(stdin, stdout) as (incoming, outgoing):
+                await self.server.run(incoming, outgoing, options)
+        except* ConnectionError:
+            pass  # it hung up while it was being told something
 
     def listen_on(
         self, port: int = 0, *, host: str = "127.0.0.1", token: str | None = None
@@ -94,6 +104,14 @@ class TimelineServer:
             ValueError, OSError: as ``Listener`` says.
         """
         return Listener(self.server, port, host=host, token=token)
+
+    async def finish(self, patience: float = 3.0) -> None:
+        """Let clients hear and read the last of what they subscribed to, then end subscriptions.
+
+        Returns when all have unsubscribed, or after ``patience`` seconds; at once if nobody has
+        subscribed. The server answers as before until its transport is stopped.
+        """
+        await self._updates.end(patience)
 
     @asynccontextmanager
     async def _lifespan(self, server: Server[Any]) -> AsyncIterator[dict[str, Any]]:

@@ -35,6 +35,7 @@ class Subscriber:
         self._send = send
         self._pending: dict[str, None] = {}
         self._wake = asyncio.Event()
+        self._is_ending = False
 
     def offer(self, changed: Iterable[str]) -> None:
         """Of these, what is subscribed to is to be told."""
@@ -43,16 +44,22 @@ class Subscriber:
             self._pending.update(dict.fromkeys(told))
             self._wake.set()
 
+    def end(self) -> None:
+        """Have ``send_updates`` return once it has told everything."""
+        self._is_ending = True
+        self._wake.set()
+
     async def send_updates(self) -> None:
-        """Tell what is to be told, until cancelled."""
-        while True:
+        """Tell what is to be told, until the end."""
+        while not self._is_ending:
             await self._wake.wait()
             self._wake.clear()
             while self._pending:
                 uri = next(iter(self._pending))
                 del self._pending[uri]  # before it is sent: what changes from now on is told again
                 await self._send(uri)
-            await asyncio.sleep(INTERVAL)
+            if not self._is_ending:
+                await asyncio.sleep(INTERVAL)
 
 
 class Updates:
@@ -62,6 +69,7 @@ class Updates:
         self._book = book
         self._loop: asyncio.AbstractEventLoop | None = None
         self._subscribers: dict[Subscriber, None] = {}
+        self._left = asyncio.Event()
         self._stops: list[Callable[[], None]] = []
         self._lock = Lock()  # guards the two below
         self._changed: set[str] = set()
@@ -88,6 +96,17 @@ class Updates:
     def leave(self, subscriber: Subscriber) -> None:
         """Tell it no longer; again is harmless."""
         self._subscribers.pop(subscriber, None)
+        if not self._subscribers:
+            self._left.set()
+
+    async def end(self, patience: float) -> None:
+        """Tell everybody the rest; when all have left, or after ``patience`` seconds."""
+        if self._subscribers:
+            self._left.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._left.wait(), patience)
+        for subscriber in self._subscribers:
+            subscriber.end()
 
     def _hear(self, change: Change) -> None:
         if not change.run_id:

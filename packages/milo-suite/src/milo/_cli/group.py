@@ -16,6 +16,7 @@ PLUGINS = "milo.cli"
 _OWN = {
     "doctor": "milo._cli.doctor",
     "graph": "milo._cli.graph",
+    "mcp": "milo._cli.mcp",
     "plugins": "milo._cli.plugins",
     "report": "milo._cli.report",
     "run": "milo._cli.run",

@@ -24,7 +24,36 @@ def resolve_pipeline(text: str, args: tuple[str, ...]) -> Pipeline:
         CommandError: anything that keeps it from being one, from a missing file to a cycle.
     """
     target = parse_target(text)
-    found = _look_up(load_source(target.source), target)
+    return _resolved(load_source(target.source), target, args)
+
+
+def resolve_pipelines(text: str, args: tuple[str, ...]) -> list[Pipeline]:
+    """The pipelines that ``text`` means: without a name, all that its file or module holds.
+
+    What the name stands for that is taken without one comes first; ``args`` are for it.
+
+    Raises:
+        CommandError: as ``resolve_pipeline``, or there are two of one name.
+    """
+    target = parse_target(text)
+    module = load_source(target.source)
+    others = [] if target.is_named else _pipelines_of(module)
+    has_default = hasattr(module, target.name)
+    if target.is_named or has_default or args or not others:
+        others = [_resolved(module, target, args), *others]
+    found = list(dict.fromkeys(others))
+    names = [each.name for each in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise CommandError(
+                f"{target.source} has {names.count(name)} pipelines called {name!r}; give them "
+                f"different names, or choose one of them: {target.source}:NAME"
+            )
+    return found
+
+
+def _resolved(module: ModuleType, target: Target, args: tuple[str, ...]) -> Pipeline:
+    found = _look_up(module, target)
     if isinstance(found, Pipeline):
         return _without_arguments(found, target, args)
     if callable(found):
@@ -40,6 +69,10 @@ def _look_up(module: ModuleType, target: Target) -> Any:
         except AttributeError as missing:
             raise CommandError(_nothing_there(module, target)) from missing
     return found
+
+
+def _pipelines_of(module: ModuleType) -> list[Pipeline]:
+    return [value for value in vars(module).values() if isinstance(value, Pipeline)]
 
 
 def _nothing_there(module: ModuleType, target: Target) -> str:

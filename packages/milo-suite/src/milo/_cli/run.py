@@ -16,6 +16,7 @@ from milo._cli.options import target_arguments
 from milo._cli.plan_text import table_lines
 from milo._cli.resolve import resolve_pipeline
 from milo._cli.run_choices import RunChoices, run_options
+from milo._cli.serving import LOOPBACK, TOKEN_VARIABLE, served
 from milo._cli.streams import LineWriter
 from milo._cli.watcher import refuse_unless_installed
 from milo_pipeline import Pipeline
@@ -29,6 +30,14 @@ from milo_pipeline import Pipeline
 @click.option("--plain", is_flag=True, help="Print plain lines, on a terminal too.")
 @click.option("--dry-run", is_flag=True, help="Say what would run and why; run nothing.")
 @click.option("--watch", is_flag=True, help="Run again what files affect when they change.")
+@click.option(
+    "--mcp",
+    "mcp_port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help=f"Show the run to MCP clients, over HTTP on this port of {LOOPBACK}; 0 takes a free one.",
+)
+@click.option("--mcp-token", envvar=TOKEN_VARIABLE, hidden=True)
 def run(
     target: str,
     args: tuple[str, ...],
@@ -39,23 +48,31 @@ def run(
     plain: bool,
     dry_run: bool,
     watch: bool,
+    mcp_port: int | None,
+    mcp_token: str | None,
     debug: bool,
 ) -> int:
     """Run the pipeline TARGET; ARGS go to the function that makes it.
 
     Exits with 0 when it completed, 1 when a phase failed, 2 when it could not run,
     130 when it was interrupted. With --watch, Ctrl-C between two runs ends it with the exit
-    code of the last one.
+    code of the last one. With --mcp, clients that have subscribed to a timeline have three
+    seconds at the end to read it; MILO_MCP_TOKEN in the environment is asked of all of them.
     """
     if as_json and plain:
         raise click.UsageError("--json and --plain exclude each other")
+    if dry_run and mcp_port is not None:
+        raise click.UsageError("--dry-run runs nothing that --mcp could show; choose one")
     if dry_run and watch:
         raise click.UsageError("--dry-run runs nothing that --watch could run again; choose one")
     if dry_run:
         return _dry_run(resolve_pipeline(target, args), choices, as_json=as_json)
     if watch:
         refuse_unless_installed()
-    with standard_output(as_json=as_json, plain=plain) as output:
+    with (
+        standard_output(as_json=as_json, plain=plain) as output,
+        served(mcp_port, mcp_token),
+    ):
         if watch:
             from milo._cli.watch import Options, Watch
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from milo._cli.errors import CommandError
@@ -13,10 +13,15 @@ DEFAULT_NAME = "pipeline"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a pipeline is looked for: ``name`` in the file or module ``source``."""
+    """Where a pipeline is looked for: ``name`` in the file or module ``source``.
+
+    Attributes:
+        is_named: whether the name was given, and is not the one that is taken without.
+    """
 
     source: Path | str
     name: str = DEFAULT_NAME
+    is_named: bool = field(default=True, repr=False, compare=False)
 
     def __str__(self) -> str:
         return f"{self.source}:{self.name}"
@@ -36,13 +41,13 @@ def parse_target(text: str) -> Target:
     Target(source='jobs.nightly', name='make')
     """
     if os.path.isfile(text):
-        return Target(Path(text))
+        return Target(Path(text), is_named=False)
     source, name = _split(text)
     if not source:
         raise CommandError(f"{text!r} names no file or module; expected FILE[:name] or module:name")
     if not all(part.isidentifier() for part in name.split(".")):
         raise CommandError(f"{name!r} in {text!r} is not a Python name; expected FILE[:name]")
-    return Target(_file_or_module(source), name)
+    return Target(_file_or_module(source), name, is_named=source != text)
 
 
 def _split(text: str) -> tuple[str, str]:
