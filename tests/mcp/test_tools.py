@@ -6,12 +6,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 from mcp import Client, MCPError
+from mcp_clients import ACTIVE, PATIENCE, both_eras, call, refused
 
 from milo_mcp import PipelineControls, TimelineServer
 from milo_pipeline import Param, Phase, Pipeline
-
-PATIENCE = 30
-ACTIVE = "milo://pipeline/timeline"
 
 
 @asynccontextmanager
@@ -27,24 +25,6 @@ async def serving(mode, *pipelines, allow_run=True):
             yield client
     finally:
         controls.close()
-
-
-async def call(client, tool, **options):
-    """What a tool answers."""
-    progress = options.pop("progress", None)
-    answer = await client.call_tool(tool, options, progress_callback=progress)
-    assert not answer.is_error, answer.content
-    return answer.structured_content
-
-
-async def refused(client, tool, **arguments):
-    """What a tool says of what it cannot do."""
-    answer = await client.call_tool(tool, arguments)
-    assert answer.is_error
-    return answer.content[0].text
-
-
-both_eras = pytest.mark.parametrize("mode", ["auto", "legacy"])
 
 
 @both_eras
@@ -138,7 +118,14 @@ def test_the_tools_say_what_they_take(mode):
     """Their arguments have types, and what there is to run is listed."""
     pipelines = [
         Pipeline("build", Phase("a", lambda: None)),
-        Pipeline("deploy", Phase("b", lambda: None), params=(Param("to", str),)),
+        Pipeline(
+            "deploy",
+            Phase("b", lambda: None),
+            params=(
+                Param("to", choices=("here", "there")),
+                Param("dry", bool, default=False),
+            ),
+        ),
     ]
 
     async def scenario():
@@ -154,7 +141,13 @@ def test_the_tools_say_what_they_take(mode):
             assert wanted["required"] == ["run", "phase"]
             assert wanted["properties"]["phase"]["type"] == "string"
             there = await call(client, "list_pipelines")
-            assert there["pipelines"][1] == {"name": "deploy", "phases": ["b"], "params": ["to"]}
+            to = {"name": "to", "type": "string", "required": True, "choices": ["here", "there"]}
+            dry = {"name": "dry", "type": "boolean", "required": False, "default": False}
+            assert there["pipelines"][1] == {
+                "name": "deploy",
+                "phases": ["b"],
+                "params": [to, dry],
+            }
 
     asyncio.run(scenario())
 

@@ -6,7 +6,8 @@ uris           the addresses of timelines and logs
 documents      what is read there
 updates        from a change on any thread to each subscriber
 subscriptions  the two ways to subscribe
-controls       running pipelines for clients; tools: the same as MCP tools
+controls       running pipelines for clients
+tools, shapes  the same as MCP tools, and what they take and answer
 server         ``TimelineServer``
 stdio, http    serving it on stdin and stdout, and on a socket
 

@@ -14,7 +14,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 
 PATH: Final = "/mcp"
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
-_GRACE: Final = 3
+_GRACE: Final = 1
 """Seconds that open streams have to end in, when the server is told to."""
 
 Scope: TypeAlias = MutableMapping[str, Any]

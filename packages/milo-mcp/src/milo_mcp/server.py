@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import mcp_types as types
 from mcp.server.context import ServerRequestContext
-from mcp.server.lowlevel import Server
+from mcp.server.lowlevel import NotificationOptions, Server
+from mcp.server.models import InitializationOptions
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 
@@ -28,6 +29,22 @@ from milo_pipeline.timeline import get_active_pipeline
 Context = ServerRequestContext[Any, Any]
 _JSON = "application/json"
 _NOT_FOUND = -32002
+
+
+class _Server(Server[Any]):
+    """Says to clients of the handshake era, whatever the transport, that it tells of new runs."""
+
+    def create_initialization_options(
+        self,
+        notification_options: NotificationOptions | None = None,
+        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
+        extensions: dict[str, dict[str, Any]] | None = None,
+    ) -> InitializationOptions:
+        return super().create_initialization_options(
+            notification_options or NotificationOptions(resources_changed=True),
+            experimental_capabilities,
+            extensions,
+        )
 
 
 class TimelineServer:
@@ -49,10 +66,10 @@ class TimelineServer:
         self._book = book
         self._updates = Updates(book)
         tools = None if controls is None else Tools(controls, book, self._updates)
-        subscriptions = Subscriptions(self._updates)
+        subscriptions = self._subscriptions = Subscriptions(self._updates)
         self.on_open: Callable[[], object] = lambda: None
         """Called on the event loop when the first client may be told of runs."""
-        self.server: Server[Any] = Server(
+        self.server: Server[Any] = _Server(
             name,
             version=milo_mcp.__version__,
             instructions=(
@@ -125,6 +142,7 @@ class TimelineServer:
     async def _list_resources(
         self, ctx: Context, params: types.PaginatedRequestParams | None
     ) -> types.ListResourcesResult:
+        self._subscriptions.follow_list(ctx)
         resources = [
             types.Resource(
                 uri=ACTIVE,

@@ -14,6 +14,7 @@ from mcp.shared.subscriptions import (
     ResourceUpdated,
     event_to_notification,
 )
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from milo_mcp.updates import LIST, Subscriber, Updates
 from milo_mcp.uris import UriError, parse
@@ -81,19 +82,39 @@ class Subscriptions:
     ) -> types.EmptyResult:
         """Notify of one more resource, until it is taken back or the connection ends."""
         uri = str(params.uri)
+        _check([uri])
+        self._add(ctx, uri)
+        return types.EmptyResult()
+
+    def follow_list(self, ctx: Context) -> None:
+        """A client of the handshake era that has asked which resources there are hears of new ones.
+
+        There it has no other way to say that it wants to; later ones listen.
+        """
+        if ctx.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS:
+            self._add(ctx, LIST)
+
+    def _add(self, ctx: Context, uri: str) -> None:
         connection = ctx.session._connection  # there is no public way to the standing channel
         found = self._by_connection.get(connection)
-        _check([*(found[0].uris if found else ()), uri])
+        if found is not None and len(found[0].uris) >= MOST_URIS:
+            raise _too_many(len(found[0].uris) + 1)
         if found is None:
             if len(self._by_connection) >= MOST_SUBSCRIBERS:
                 raise MCPError(types.INTERNAL_ERROR, f"{MOST_SUBSCRIBERS} clients listen already")
-            subscriber = Subscriber(connection.send_resource_updated)
+
+            async def send(uri: str) -> None:
+                if uri == LIST:
+                    await connection.send_resource_list_changed()
+                else:
+                    await connection.send_resource_updated(uri)
+
+            subscriber = Subscriber(send)
             task = asyncio.create_task(self._tell(subscriber))
             found = self._by_connection[connection] = subscriber, task
             self._updates.join(subscriber)
             connection.exit_stack.callback(self._end, connection)
         found[0].uris.add(uri)
-        return types.EmptyResult()
 
     async def unsubscribe(
         self, ctx: Context, params: types.UnsubscribeRequestParams
@@ -119,12 +140,15 @@ class Subscriptions:
 
 def _check(uris: list[str]) -> None:
     if len(uris) > MOST_URIS:
-        raise MCPError(
-            types.INVALID_PARAMS,
-            f"a client can subscribe to {MOST_URIS} resources, not {len(uris)}",
-        )
+        raise _too_many(len(uris))
     for uri in uris:
         try:
             parse(uri)
         except UriError as error:
             raise MCPError(types.INVALID_PARAMS, str(error)) from error
+
+
+def _too_many(count: int) -> MCPError:
+    return MCPError(
+        types.INVALID_PARAMS, f"a client can subscribe to {MOST_URIS} resources, not {count}"
+    )

@@ -11,47 +11,28 @@ from typing import Any, Final, TypeAlias
 import mcp_types as types
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from milo_mcp.controls import ControlError, PipelineControls
 from milo_mcp.documents import timeline
 from milo_mcp.runs import RunBook
+from milo_mcp.shapes import (
+    Arguments,
+    CancelPipeline,
+    Nothing,
+    Pipelines,
+    RerunPhase,
+    RunPipeline,
+    Shape,
+    Started,
+    Stopped,
+    Waiting,
+    described,
+)
 from milo_mcp.updates import Subscriber, Updates
 from milo_mcp.uris import timeline_uri
 
 Context = ServerRequestContext[Any, Any]
-
-
-class _Arguments(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class _Nothing(_Arguments):
-    pass
-
-
-class _Waiting(_Arguments):
-    wait: bool = Field(
-        False, description="Answer when the run has ended, and report progress until then."
-    )
-
-
-class _RunPipeline(_Waiting):
-    pipeline: str | None = Field(
-        None, description="Its name; not needed where there is only one pipeline."
-    )
-    params: dict[str, Any] = Field(
-        default_factory=dict, description="Values for the pipeline's parameters."
-    )
-
-
-class _CancelPipeline(_Arguments):
-    run: str = Field(description="The id of a run that was started by this server.")
-
-
-class _RerunPhase(_Waiting):
-    run: str = Field(description="The id of a run that was started by this server and has ended.")
-    phase: str = Field(description="The name of a phase that failed in it.")
 
 
 Call: TypeAlias = Callable[[Context, Any], Awaitable[dict[str, Any]]]
@@ -60,7 +41,8 @@ Call: TypeAlias = Callable[[Context, Any], Awaitable[dict[str, Any]]]
 @dataclass(frozen=True, slots=True)
 class _Tool:
     description: str
-    arguments: type[_Arguments]
+    arguments: type[Arguments]
+    answer: type[Shape]
     call: Call
     only_reads: bool = False
 
@@ -75,20 +57,23 @@ class Tools:
         self._tools: Final = {
             "list_pipelines": _Tool(
                 "The pipelines that can be run, with their parameters and phases.",
-                _Nothing,
+                Nothing,
+                Pipelines,
                 self._list_pipelines,
                 only_reads=True,
             ),
             "run_pipeline": _Tool(
                 "Run a pipeline. Answers with the id of the run at once, unless told to wait.",
-                _RunPipeline,
+                RunPipeline,
+                Started,
                 self._run_pipeline,
             ),
-            "cancel_pipeline": _Tool("Stop a run.", _CancelPipeline, self._cancel_pipeline),
+            "cancel_pipeline": _Tool("Stop a run.", CancelPipeline, Stopped, self._cancel_pipeline),
             "rerun_phase": _Tool(
                 "Run a failed phase again, and what waits for it, in a new run that keeps the "
                 "results of the phases that were completed.",
-                _RerunPhase,
+                RerunPhase,
+                Started,
                 self._rerun_phase,
             ),
         }
@@ -102,7 +87,8 @@ class Tools:
                 types.Tool(
                     name=name,
                     description=tool.description,
-                    input_schema=tool.arguments.model_json_schema(),
+                    input_schema=tool.arguments.schema_of(),
+                    output_schema=tool.answer.schema_of(),
                     annotations=types.ToolAnnotations(read_only_hint=tool.only_reads),
                 )
                 for name, tool in self._tools.items()
@@ -126,30 +112,30 @@ class Tools:
             return _answer({"error": str(error)}, is_error=True)
         return _answer(answer)
 
-    async def _list_pipelines(self, ctx: Context, given: _Nothing) -> dict[str, Any]:
+    async def _list_pipelines(self, ctx: Context, given: Nothing) -> dict[str, Any]:
         return {
             "pipelines": [
                 {
                     "name": each.name,
                     "phases": [phase.name for phase in each.phases],
-                    "params": list(each.params),
+                    "params": [described(param) for param in each.params.values()],
                 }
                 for each in self._controls.pipelines.values()
             ]
         }
 
-    async def _run_pipeline(self, ctx: Context, given: _RunPipeline) -> dict[str, Any]:
+    async def _run_pipeline(self, ctx: Context, given: RunPipeline) -> dict[str, Any]:
         run_id = await asyncio.to_thread(self._controls.start, given.pipeline, given.params)
         return await self._started(ctx, run_id, given)
 
-    async def _rerun_phase(self, ctx: Context, given: _RerunPhase) -> dict[str, Any]:
+    async def _rerun_phase(self, ctx: Context, given: RerunPhase) -> dict[str, Any]:
         run_id = await asyncio.to_thread(self._controls.rerun, given.run, given.phase)
         return await self._started(ctx, run_id, given)
 
-    async def _cancel_pipeline(self, ctx: Context, given: _CancelPipeline) -> dict[str, Any]:
+    async def _cancel_pipeline(self, ctx: Context, given: CancelPipeline) -> dict[str, Any]:
         return {"run": given.run, "was_running": self._controls.cancel(given.run)}
 
-    async def _started(self, ctx: Context, run_id: str, given: _Waiting) -> dict[str, Any]:
+    async def _started(self, ctx: Context, run_id: str, given: Waiting) -> dict[str, Any]:
         uri = timeline_uri(run_id)
         if given.wait:
             await self._wait(ctx, run_id, uri)

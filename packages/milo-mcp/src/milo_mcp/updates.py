@@ -76,7 +76,13 @@ class Updates:
         self._is_woken = False
 
     def open(self) -> None:
-        """Watch from now on; called on the event loop."""
+        """Watch from now on; called on the event loop.
+
+        Raises:
+            RuntimeError: it does so already.
+        """
+        if self._stops:
+            raise RuntimeError("it is being served already; make another TimelineServer")
         self._loop = asyncio.get_running_loop()
         self._stops = [
             self._book.watch(self._hear),
