@@ -68,6 +68,15 @@ def test_a_page_of_another_site_does_not_get_in(header, status):
         assert greeted(url).status_code == 200
 
 
+def test_on_all_addresses_the_token_decides():
+    """The machine may have any name; without the token nobody gets in by it."""
+    with listening(host="0.0.0.0", token="secret") as url:
+        url = url.replace("0.0.0.0", "127.0.0.1")
+        named = {"Host": "build.example:8765", "Origin": "http://build.example:8765"}
+        assert greeted(url, **named).status_code == 401
+        assert greeted(url, **named, Authorization="Bearer secret").status_code == 200
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"jsonrpc": "2.0"}', b"\xff" * 99])
 def test_what_is_no_request_is_refused(body):
     """With a status that says so, and the server goes on."""

@@ -11,9 +11,10 @@ import pytest
 from milo._cli import main
 
 # importlib mode leaves the path alone; the modules beside this file are wanted by name.
-sys.path.insert(0, str(Path(__file__).parent))
+# mcp_clients.py is shared with the tests of milo-mcp.
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "mcp")]
 
-from suite_tools import HANG, environment  # found by the path above
+from suite_tools import HANG, environment  # noqa: E402 (found by the path above)
 
 
 @dataclass(frozen=True)

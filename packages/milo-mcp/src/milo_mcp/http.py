@@ -27,7 +27,9 @@ class Listener:
     """A socket, bound at once, and the HTTP server on it.
 
     Requests whose ``Host`` or ``Origin`` is another are refused (421 and 403), so that no web
-    page can reach it by a name of its own; with a token, those without it are, too (401).
+    page can reach it by a name of its own; with a token, those without it are, too (401). On all
+    addresses of a machine (``0.0.0.0``) it has names that nobody here knows, so there the token
+    alone decides.
 
     Args:
         server: what answers.
@@ -67,7 +69,7 @@ class Listener:
         app: App = server.streamable_http_app(
             streamable_http_path=PATH,
             transport_security=TransportSecuritySettings(
-                enable_dns_rebinding_protection=True,
+                enable_dns_rebinding_protection=not _is_every_address(host),
                 allowed_hosts=[f"{each}:*" for each in names],
                 allowed_origins=[f"http://{each}:*" for each in names],
             ),
@@ -94,6 +96,13 @@ class Listener:
 def _is_loopback(host: str) -> bool:
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_every_address(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
     except ValueError:
         return False
 
