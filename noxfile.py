@@ -5,6 +5,7 @@
     nox -s "tests-3.14t(milo-core)"          one package, alone, on one Python
     nox -s integration-3.11 contract-3.11    all packages together
     nox -s plugin-3.11                       the sample plugin, beside milo-effects
+    nox -s inspector                         the MCP Inspector from npm; needs Node.js
     nox -s bench-3.11 -- --check             the benchmarks; not part of CI
     nox -s mutation -- milo_core.store       does a test notice each change? not part of CI
 
@@ -18,6 +19,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -43,6 +45,10 @@ BENCHMARKS = [
 ]
 DURABLE = ROOT / "benchmarks" / "durable.py"
 ON_POSTGRES = ["milo-durable"]
+# Of the Model Context Protocol's project. Its package asks for a newer Node.js than its command
+# line needs.
+INSPECTOR = "@modelcontextprotocol/inspector@2.12.0"
+OLDEST_NODE = (20, 19, 0)
 # Promises of the published interfaces, kept outside this repository.
 CONTRACT = Path(os.environ.get("MILO_CONTRACT", ROOT.parent / "shared" / "contract"))
 
@@ -189,6 +195,30 @@ def plugin(session: nox.Session) -> None:
     install(session, [PLUGIN.name], ["test"])
     tests = str(PLUGIN.folder.relative_to(ROOT) / "tests")
     pytest(session, "--pyargs", tests, PLUGIN.import_name, PLUGIN.readme)
+
+
+@nox.session
+def inspector(session: nox.Session) -> None:
+    """The MCP project's own Inspector, from npm, looks at what ``milo mcp`` serves."""
+    version = node_version()
+    if version < OLDEST_NODE:
+        found = ".".join(map(str, version)) or "none"
+        needed = ".".join(map(str, OLDEST_NODE))
+        session.skip(f"the Inspector needs Node.js {needed} or later and npm; there is {found}")
+    install(session, PACKAGES, ["test"])
+    folder = Path(session.create_tmp()).resolve() / "inspector"
+    quiet = ["--no-audit", "--no-fund", "--loglevel=error"]
+    session.run("npm", "install", "--prefix", str(folder), *quiet, INSPECTOR, external=True)
+    session.env["MILO_INSPECTOR"] = str(folder / "node_modules" / ".bin" / "mcp-inspector")
+    pytest(session, "tests/integration/inspector_checks.py")
+
+
+def node_version() -> tuple[int, ...]:
+    """Of the Node.js on the path, if npm is there, too."""
+    if shutil.which("npm") is None or shutil.which("node") is None:
+        return ()
+    printed = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True)
+    return tuple(int(part) for part in re.findall(r"\d+", printed.stdout)[:3])
 
 
 @nox.session(python=PYTHONS)

@@ -70,8 +70,8 @@ def test_a_page_of_another_site_does_not_get_in(header, status):
 
 def test_on_all_addresses_the_token_decides():
     """The machine may have any name; without the token nobody gets in by it."""
-    with listening(host="0.0.0.0", token="secret") as url:
-        url = url.replace("0.0.0.0", "127.0.0.1")
+    with listening(host="0.0.0.0", token="secret") as listens:
+        url = listens.replace("0.0.0.0", "127.0.0.1")
         named = {"Host": "build.example:8765", "Origin": "http://build.example:8765"}
         assert greeted(url, **named).status_code == 401
         assert greeted(url, **named, Authorization="Bearer secret").status_code == 200

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from milo_pipeline import Param
 
 _TYPES: Final = {str: "string", int: "integer", float: "number", bool: "boolean", Path: "path"}
+
+
+Value: TypeAlias = str | int | float | bool | None
+"""What a parameter can be, a path being text."""
 
 
 class Shape(BaseModel):
@@ -71,8 +75,8 @@ class Parameter(Shape):
     name: str
     type: Literal["string", "integer", "number", "boolean", "path"]
     description: str = ""
-    choices: list[Any] | None = None
-    default: Any = None
+    choices: list[Value] | None = None
+    default: Value = None
     required: bool
 
 
