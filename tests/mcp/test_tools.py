@@ -90,6 +90,7 @@ def test_a_failed_phase_runs_again(mode):
     def flaky():
         calls.append("flaky")
         if len(calls) == 2:
+            print("\x1b[31mtrying\x1b[0m")
             raise RuntimeError("not yet")
 
     pipeline = Pipeline(
@@ -97,12 +98,20 @@ def test_a_failed_phase_runs_again(mode):
         Phase("first", lambda: calls.append("first")),
         Phase("flaky", flaky, depends_on=("first",)),
         Phase("last", lambda: calls.append("last"), depends_on=("flaky",)),
+        capture_output=True,
     )
 
     async def scenario():
         async with serving(mode, pipeline) as client:
             failed = await call(client, "run_pipeline", wait=True)
             assert failed["status"] == "failed"
+            (failure,) = failed["failed"]
+            assert failure == {
+                "phase": "flaky",
+                "error": "not yet",
+                "logs": f"milo://pipeline/{failed['run']}/phases/flaky/logs",
+                "last_lines": ["trying"],
+            }
             says = await refused(client, "rerun_phase", run=failed["run"], phase="first")
             assert "is completed; failed are: flaky" in says
             again = await call(client, "rerun_phase", run=failed["run"], phase="flaky", wait=True)

@@ -14,6 +14,9 @@ from milo_pipeline.timeline import pipeline_to_timeline
 PAGE: Final = 500
 """How many lines of a phase a client is given at once."""
 
+LAST_LINES: Final = 20
+"""How many of them an answer to a tool repeats."""
+
 # Escape sequences as a whole, then what is left of C0 and C1 but the tab.
 _CONTROL: Final = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"
@@ -69,6 +72,20 @@ def log_page(run: Run, phase: PhaseStatus, address: LogsOf) -> dict[str, Any]:
         "next_cursor": after,
         "more": after < written,
     }
+
+
+def failures(run: Run) -> list[dict[str, Any]]:
+    """What has failed in a run, with its last lines, for clients that read nothing else."""
+    return [
+        {
+            "phase": phase.name,
+            "error": plain(phase.error),
+            "logs": logs_uri(run.id, phase.name),
+            "last_lines": [plain(each.line) for each in phase.logs[-LAST_LINES:]],
+        }
+        for phase in run.state.phases
+        if phase.status == "failed"
+    ]
 
 
 def plain(text: str) -> str:

@@ -106,6 +106,14 @@ class RunBook:
         with self._lock:
             return self._runs.get(run_id)
 
+    def run_of(self, state: PipelineState) -> Run | None:
+        """The run that was, is or will be in ``state``, told by when it began."""
+        for run in reversed(tuple(self)):
+            of_run = run.state
+            if (of_run.name, of_run.started_at) == (state.name, state.started_at):
+                return run
+        return None
+
     def __iter__(self) -> Iterator[Run]:
         with self._lock:
             return iter(tuple(self._runs.values()))

@@ -195,8 +195,13 @@ class TimelineServer:
         except (UriError, CursorError) as error:
             raise MCPError(types.INVALID_PARAMS, str(error)) from error
         if not address.run_id:
-            return timeline(get_active_pipeline())
+            return self._active()
         return timeline(self._run(address.run_id).state, address.run_id)
+
+    def _active(self) -> dict[str, Any]:
+        state = get_active_pipeline()
+        run = None if state is None else self._book.run_of(state)
+        return timeline(state, "" if run is None else run.id)
 
     def _logs(self, address: LogsOf) -> dict[str, Any]:
         run = self._run(address.run_id)

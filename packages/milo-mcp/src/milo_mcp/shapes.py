@@ -94,12 +94,22 @@ class Pipelines(Shape):
     pipelines: list[Pipeline]
 
 
+class Failure(Shape):
+    """A phase that has failed."""
+
+    phase: str
+    error: str
+    logs: str = Field(description="The resource that holds all its lines.")
+    last_lines: list[str]
+
+
 class Started(Shape):
     """What a tool answers that has begun a run."""
 
     run: str = Field(description="The id of the run.")
     timeline: str = Field(description="The resource to read and to subscribe to.")
     status: str = Field(description="pending, running, completed or failed.")
+    failed: list[Failure] = Field(description="The phases that have failed by now.")
 
 
 class Stopped(Shape):

@@ -14,7 +14,7 @@ from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
 from milo_mcp.controls import ControlError, PipelineControls
-from milo_mcp.documents import timeline
+from milo_mcp.documents import failures, timeline
 from milo_mcp.runs import RunBook
 from milo_mcp.shapes import (
     Arguments,
@@ -141,7 +141,8 @@ class Tools:
             await self._wait(ctx, run_id, uri)
         run = self._book.run(run_id)
         shown = timeline(None if run is None else run.state, run_id)
-        return {"run": run_id, "timeline": uri, "status": shown["status"]}
+        failed = [] if run is None else failures(run)
+        return {"run": run_id, "timeline": uri, "status": shown["status"], "failed": failed}
 
     async def _wait(self, ctx: Context, run_id: str, uri: str) -> None:
         run = self._book.run(run_id)
@@ -170,8 +171,17 @@ class Tools:
 
 
 def _answer(answer: Mapping[str, Any], *, is_error: bool = False) -> types.CallToolResult:
+    content: list[types.ContentBlock] = [types.TextContent(type="text", text=json.dumps(answer))]
+    if "timeline" in answer:
+        link = types.ResourceLink(
+            type="resource_link",
+            name=f"timeline of {answer['run']}",
+            uri=answer["timeline"],
+            mime_type="application/json",
+        )
+        content.append(link)
     return types.CallToolResult(
-        content=[types.TextContent(type="text", text=json.dumps(answer))],
+        content=content,
         structured_content=None if is_error else dict(answer),
         is_error=is_error,
     )
