@@ -38,8 +38,9 @@ def test_names_come_from_the_package_the_types_say(name):
     assert getattr(milo, name) is getattr(import_module(typed_imports()[name]), name)
 
 
-FOR_AUTHORS_OF_EFFECTS = {
+FOR_AUTHORS_OF_PACKAGES = {
     "WINDING_DOWN",
+    "Wire",
     "Handler",
     "Reply",
     "Resume",
@@ -58,7 +59,7 @@ def test_nothing_is_left_out():
     """Every public name of the packages can be had from ``milo``, but for those set above."""
     packages = ["milo_core", "milo_effects", "milo_pipeline", "milo_mcp", "milo_durable"]
     public = {name for package in packages for name in import_module(package).__all__}
-    assert public - set(milo.__all__) == FOR_AUTHORS_OF_EFFECTS
+    assert public - set(milo.__all__) == FOR_AUTHORS_OF_PACKAGES
 
 
 @pytest.mark.parametrize("submodule", ["state", "pipeline", "durable"])
