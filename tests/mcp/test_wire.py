@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 
@@ -40,16 +41,15 @@ print("unflushed", end="")
 SERVING = "import asyncio, milo_mcp; asyncio.run(milo_mcp.TimelineServer().serve_stdio())"
 
 
+@contextmanager
 def served(program, **options):
-    return subprocess.Popen(
-        [sys.executable, "-c", program],
-        **{
-            "stdin": subprocess.PIPE,
-            "stdout": subprocess.PIPE,
-            "stderr": subprocess.PIPE,
-            **options,
-        },
-    )
+    """A process that runs ``program``, and does not outlive the block."""
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen([sys.executable, "-c", program], **{**pipes, **options}) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def pinged(process):
