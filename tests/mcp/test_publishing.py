@@ -81,9 +81,10 @@ def test_at_the_end_clients_hear_and_read_the_last_state(mode):
         client = asyncio.create_task(follow(server, begun))
         await begun.wait()
         await asyncio.to_thread(Pipeline("last", Phase("a", lambda: None)).run)
-        await server.finish(PATIENCE)
-        await client
-        await server.finish(PATIENCE)  # nobody is there to wait for
+        async with asyncio.timeout(PATIENCE):
+            await server.finish(10 * PATIENCE)
+            await client
+            await server.finish(10 * PATIENCE)  # nobody is there to wait for
 
     asyncio.run(scenario())
 

@@ -48,6 +48,20 @@ GATED = """
     )
 """
 
+LASTING = """
+    import asyncio, sys
+    from milo import Phase, Pipeline
+
+    async def last():
+        print("it lasts", file=sys.__stderr__, flush=True)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            print("it was cancelled", file=sys.__stderr__, flush=True)
+
+    pipeline = Pipeline("lasts", Phase("last", last))
+"""
+
 
 def command(*words):
     """The parameters of a client for a server of its own."""
@@ -185,20 +199,7 @@ def test_over_http_with_a_token(write, mode):
 @pytest.mark.parametrize("transport", ["http", "stdio"])
 def test_a_signal_cancels_what_runs_and_ends_it(write, transport, signum):
     """The exit code is the signal's, as of any run that was interrupted."""
-    source = """
-        import asyncio, sys
-        from milo import Phase, Pipeline
-
-        async def last():
-            print("it lasts", file=sys.__stderr__, flush=True)
-            try:
-                await asyncio.Event().wait()
-            finally:
-                print("it was cancelled", file=sys.__stderr__, flush=True)
-
-        pipeline = Pipeline("lasts", Phase("last", last))
-    """
-    file = write("build.py", source)
+    file = write("build.py", LASTING)
 
     async def over_wire():
         running = await asyncio.create_subprocess_exec(
@@ -243,6 +244,27 @@ def test_a_signal_cancels_what_runs_and_ends_it(write, transport, signum):
             await scenario()
 
     asyncio.run(limited())
+
+
+@both_eras
+def test_clients_see_what_became_of_what_was_cancelled(write, folder, mode):
+    """A signal ends runs first, then tells clients, then the server."""
+    file = write("build.py", LASTING)
+
+    async def scenario():
+        async with process("mcp", file, "--allow-run", "--http", 0) as running:
+            async with connected(running.url, mode) as client:
+                run = await call(client, "run_pipeline")
+                async with following(client, run["timeline"]) as heard:
+                    while b"it lasts" not in await running.stderr.readline():
+                        pass
+                    running.send_signal(signal.SIGTERM)
+                    while (shown := await read(client, run["timeline"]))["status"] == "running":
+                        assert await heard() == run["timeline"]
+            assert (shown["status"], shown["phases"][0]["error"]) == ("failed", "cancelled")
+            assert await running.wait() == 128 + signal.SIGTERM
+
+    asyncio.run(scenario())
 
 
 def test_a_client_that_hangs_up_ends_it(write, milo_process):
@@ -313,13 +335,37 @@ def test_a_run_is_followed_while_it_is_performed(write, folder, mode):
             async with connected(running.url, mode) as client:
                 async with following(client, ACTIVE) as heard:
                     await asyncio.to_thread(open_gate)  # which waits for the phase
+                    lines = [await running.stdout.readline()]
+                    while b'"event": "result"' not in lines[-1]:
+                        lines.append(await running.stdout.readline())
                     while (shown := await read(client, ACTIVE))["status"] != "failed":
                         assert await heard() == ACTIVE
                 assert [phase["status"] for phase in shown["phases"]] == ["completed", "failed"]
                 logs = await read(client, "milo://pipeline/run-1/phases/wait/logs")
                 assert [each["line"] for each in logs["lines"]] == ["through"]
-            out, _ = await running.communicate()
-            assert json.loads(out.splitlines()[-1])["exit_code"] == running.returncode == 1
+            assert json.loads(lines[-1])["exit_code"] == await running.wait() == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_client_that_stays_does_not_keep_a_run_from_ending(write, folder):
+    """After a moment its subscription is ended, in good order."""
+    file = write("build.py", GATED)
+    os.mkfifo(folder / "gate")
+
+    def open_gate():
+        with open(folder / "gate", "w"):
+            pass
+
+    async def scenario():
+        async with (
+            process("run", file, "--mcp", 0) as running,
+            connected(running.url, "auto") as client,
+            client.listen(resource_subscriptions=[ACTIVE]) as changes,
+        ):
+            await asyncio.to_thread(open_gate)
+            assert {event.uri async for event in changes} == {ACTIVE}
+            assert await running.wait() == 1
 
     asyncio.run(scenario())
 

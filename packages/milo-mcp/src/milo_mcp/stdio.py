@@ -50,7 +50,6 @@ class Wire:
 
     def close(self) -> None:
         """Give both back."""
-        _flush(sys.stdout)
         if sys.stdout is sys.stderr:
             sys.stdout = self._stdout
         _flush(sys.stdout)

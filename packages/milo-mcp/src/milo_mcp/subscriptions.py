@@ -122,7 +122,7 @@ class Subscriptions:
         """Notify of it no longer; of what was not subscribed to, neither."""
         found = self._by_connection.get(ctx.session._connection)  # as above
         if found is not None:
-            found[0].uris.discard(str(params.uri))
+            self._updates.unfollow(found[0], str(params.uri))
         return types.EmptyResult()
 
     async def _tell(self, subscriber: Subscriber) -> None:

@@ -102,17 +102,31 @@ class Updates:
     def leave(self, subscriber: Subscriber) -> None:
         """Tell it no longer; again is harmless."""
         self._subscribers.pop(subscriber, None)
-        if not self._subscribers:
-            self._left.set()
+        self._notice_leaving()
+
+    def unfollow(self, subscriber: Subscriber, uri: str) -> None:
+        """Tell it of ``uri`` no longer; again is harmless."""
+        subscriber.uris.discard(uri)
+        self._notice_leaving()
 
     async def end(self, patience: float) -> None:
-        """Tell everybody the rest; when all have left, or after ``patience`` seconds."""
-        if self._subscribers:
+        """Tell everybody the rest.
+
+        Returns when all have left who follow a resource, or after ``patience`` seconds.
+        """
+        if self._is_followed():
             self._left.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._left.wait(), patience)
         for subscriber in self._subscribers:
             subscriber.end()
+
+    def _notice_leaving(self) -> None:
+        if not self._is_followed():
+            self._left.set()
+
+    def _is_followed(self) -> bool:
+        return any(each.uris - {LIST} for each in self._subscribers)
 
     def _hear(self, change: Change) -> None:
         if not change.run_id:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LOOPBACK: Final = "127.0.0.1"
 TOKEN_VARIABLE: Final = "MILO_MCP_TOKEN"
 LAST_MOMENT: Final = 3.0
-"""Seconds that clients have to hear and read how a run has ended, when that is the end."""
+"""Seconds that clients have at the end to hear and read how it was for what they follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +44,16 @@ class Way:
 class Service:
     """``server`` on a thread of its own, from ``start`` until its client hangs up or ``stop``.
 
-    At the end runs of ``controls`` are cancelled and waited for, and clients have ``patience``
-    seconds for the last of what they have subscribed to.
+    At the end runs of ``controls`` are cancelled and waited for, and clients have a moment for the
+    last of what they have subscribed to.
     """
 
     def __init__(
-        self,
-        server: TimelineServer,
-        way: Way,
-        controls: PipelineControls | None = None,
-        *,
-        patience: float = 0.5,
+        self, server: TimelineServer, way: Way, controls: PipelineControls | None = None
     ) -> None:
         self._server = server
         self._way = way
         self._controls = controls
-        self._patience = patience
         self._failure: BaseException | None = None
         self._stopping = asyncio.Event()
         self._is_open = threading.Event()
@@ -113,7 +107,7 @@ class Service:
         if self._controls is not None:
             await asyncio.to_thread(self._controls.close)
         if not serving.done():
-            await self._server.finish(self._patience)
+            await self._server.finish(LAST_MOMENT)
             self._way.end(serving)
         with suppress(asyncio.CancelledError):
             await serving
@@ -176,8 +170,7 @@ def served(port: int | None, token: str | None) -> Iterator[None]:
         return
     refuse_unless_installed()
     server = timeline_server()
-    way = on_port(server, port, host=LOOPBACK, token=token)
-    service = Service(server, way, patience=LAST_MOMENT)
+    service = Service(server, on_port(server, port, host=LOOPBACK, token=token))
     service.start()
     try:
         yield
