@@ -17,6 +17,7 @@ from milo_pipeline.state import PipelineState
 
 @pytest.fixture(autouse=True)
 def nothing_is_active():
+    set_active_pipeline(None)  # whatever other tests in this process have run
     yield
     set_active_pipeline(None)
 

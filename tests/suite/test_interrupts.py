@@ -47,6 +47,17 @@ def test_each_signal_is_told_once():
     assert told == [signal.SIGTERM, signal.SIGINT]
 
 
+def test_an_error_leaves_no_thread_behind(monkeypatch):
+    """The thread that tells has ended when the block has, however that ends."""
+    failed = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    for _ in range(200):
+        with pytest.raises(LookupError), signals_told_to(print):
+            raise LookupError
+        assert not [each for each in threading.enumerate() if each.name == "milo-signals"]
+    assert failed == []
+
+
 def test_signals_of_no_concern_are_not_told():
     told = []
     usual = signal.signal(signal.SIGUSR1, lambda *_: None)

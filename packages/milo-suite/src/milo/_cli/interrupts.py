@@ -67,11 +67,13 @@ def _each_byte_told(tell: Callable[[int], None]) -> Iterator[socket.socket]:
                 tell(each)
 
     thread = threading.Thread(target=read, name="milo-signals", daemon=True)
-    with reading:
-        with writing:
-            thread.start()
+    with reading, writing:
+        thread.start()
+        try:
             yield writing
-        thread.join()
+        finally:  # also when the block raises: the thread still reads
+            writing.close()
+            thread.join()
 
 
 def exit_code_of(signum: int) -> int:
