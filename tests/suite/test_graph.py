@@ -5,7 +5,7 @@ from textwrap import dedent
 import pytest
 
 from milo._cli.plan_text import levels_of, plan_lines
-from milo._cli.symbols import ASCII, UNICODE
+from milo_tui.symbols import ASCII, UNICODE
 from milo_pipeline import Phase, PhasePolicy, Pipeline
 
 BUILD = Pipeline(

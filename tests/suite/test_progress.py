@@ -6,7 +6,7 @@ from rich.console import Console
 from suite_stories import COMPLETED, FAILED, PAGES, SITE, last_state, mapped, phase
 
 from milo._cli.progress import most_interesting, progress_picture
-from milo._cli.symbols import ASCII, UNICODE
+from milo_tui.symbols import ASCII, UNICODE
 from milo_pipeline import Pipeline, actions
 
 WIDE = Pipeline("wide", *(phase(f"p{i:02}", parallel=True) for i in range(40)))

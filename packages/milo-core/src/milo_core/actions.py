@@ -17,6 +17,8 @@ TICK: Final = "@@TICK"
 """The answer to a ``TickCmd``, once its interval has passed."""
 KEY: Final = "@@KEY"
 """A key was pressed; the payload is a ``Key``."""
+RESIZE: Final = "@@RESIZE"
+"""A terminal has this size; the payload has ``width`` and ``height``, in characters."""
 
 
 @dataclass(frozen=True, slots=True, init=False)

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 import click
 
-from milo._cli.text import one_line
+from milo_tui.text import one_line
 from milo_core.errors import MiloError
 
 

@@ -8,7 +8,7 @@ import click
 
 from milo import __version__
 from milo._cli.errors import Exit
-from milo._cli.text import one_line
+from milo_tui.text import one_line
 from milo_core.errors import PluginError
 from milo_core.plugins import PluginGroup, plugin_group
 

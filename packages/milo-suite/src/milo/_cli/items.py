@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from milo._cli.text import counted
+from milo_tui.text import counted
 from milo_pipeline import PhaseStatus
 from milo_pipeline.statuses import (
     CANCELLED,

@@ -9,7 +9,7 @@ from heapq import nlargest
 from typing import TYPE_CHECKING
 
 from milo._cli.errors import Exit
-from milo._cli.text import counted, in_words, one_line, printable
+from milo_tui.text import counted, in_words, one_line, printable
 from milo_pipeline import PhaseStatus, PipelineState
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from milo._cli.symbols import Symbols
-from milo._cli.text import one_line
+from milo_tui.symbols import Symbols
+from milo_tui.text import one_line
 from milo_pipeline import Phase, PhasePolicy, Pipeline
 
 _MOST_IN_A_LEVEL = 8
