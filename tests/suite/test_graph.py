@@ -5,8 +5,8 @@ from textwrap import dedent
 import pytest
 
 from milo._cli.plan_text import levels_of, plan_lines
-from milo_tui.symbols import ASCII, UNICODE
 from milo_pipeline import Phase, PhasePolicy, Pipeline
+from milo_tui.symbols import ASCII, UNICODE
 
 BUILD = Pipeline(
     "build",

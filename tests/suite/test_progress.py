@@ -6,8 +6,8 @@ from rich.console import Console
 from suite_stories import COMPLETED, FAILED, PAGES, SITE, last_state, mapped, phase
 
 from milo._cli.progress import most_interesting, progress_picture
-from milo_tui.symbols import ASCII, UNICODE
 from milo_pipeline import Pipeline, actions
+from milo_tui.symbols import ASCII, UNICODE
 
 WIDE = Pipeline("wide", *(phase(f"p{i:02}", parallel=True) for i in range(40)))
 

@@ -12,7 +12,6 @@ from milo_core.results import unwrap, wrap
 from milo_pipeline._lines import kept, line_count
 from milo_pipeline.state import PipelineState
 
-
 CHROME: Final = 4
 """Rows of a terminal that a view needs for other things than lines."""
 
@@ -167,7 +166,7 @@ def _select(steps: int) -> Press:
 
 
 def _select_far(pages: int) -> Press:
-    def press(view: PipelineViewState) -> PipelineViewState:
+    def press(view: PipelineViewState) -> PipelineViewState | Quit:
         return _select(pages * view.log_height)(view)  # as many rows as there are of lines
 
     return press
@@ -182,7 +181,7 @@ def _expand(view: PipelineViewState) -> PipelineViewState:
 
 
 def _collapse(view: PipelineViewState) -> PipelineViewState:
-    return replace(view, expanded=False)
+    return replace(view, expanded=False, search="", match=-1)
 
 
 def _scroll_up(view: PipelineViewState) -> PipelineViewState:
@@ -243,8 +242,8 @@ _OVERVIEW: Final[dict[str | SpecialKey, Press]] = {
     SpecialKey.DOWN: _select(+1),
     SpecialKey.PAGE_UP: _select_far(-1),
     SpecialKey.PAGE_DOWN: _select_far(+1),
-    SpecialKey.HOME: _select_far(-10**9),
-    SpecialKey.END: _select_far(+10**9),
+    SpecialKey.HOME: _select_far(-(10**9)),
+    SpecialKey.END: _select_far(+(10**9)),
     SpecialKey.ENTER: _expand,
     " ": _expand,
     SpecialKey.ESCAPE: _quit,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from milo_core import Action, Store, ViewState
 from milo_core.actions import KEY, RESIZE, TICK
@@ -22,10 +23,16 @@ from milo_tui.loop import Pace, Waker, signals_to, wait
 from milo_tui.screen import Screen
 from milo_tui.terminal import DEFAULT, Terminal
 
+if TYPE_CHECKING:
+    from milo_pipeline import Pipeline
+    from milo_tui.pipeline_app import PipelineApp
+
 State = TypeVar("State")
 View: TypeAlias = Callable[[Any, Size], Any]
 
 FRAMES_PER_SECOND: Final = 60
+PLAIN: Final = Size(80, 100_000, is_plain=True)
+"""The size of a frame that is printed where there is no terminal."""
 ESCAPE_ALONE: Final = 0.05
 """Seconds after which an Escape that nothing has followed was the key."""
 
@@ -84,6 +91,7 @@ class App(Generic[State]):
         self._templates = templates
         self._tick_rate = tick_rate
         self._terminal = terminal
+        self._session: Session | None = None
         self.exit_code = 0
 
     def run(self) -> State:
@@ -100,18 +108,47 @@ class App(Generic[State]):
             KeyboardInterrupt: Ctrl-C was pressed, unless a handler of SIGINT says otherwise.
         """
         view = self._shown()
+        signum = 0
         with self._open() as store:
             terminal = self._terminal or _standard_terminal()
-            if terminal is None:
-                _run_plain(store, view)
-            else:
-                with prints_kept():
-                    _Session(store, view, terminal, self._tick_rate).run()
+            with self._beside(store):
+                if terminal is None:
+                    self._wait(store)
+                    _print_plain(store, view)
+                else:
+                    with prints_kept():
+                        session = self._session = Session(store, view, terminal, self._tick_rate)
+                        signum = session.run()
             self.exit_code = store.exit_code
-            return store.state
+        if signum:
+            self._interrupted(signum)
+        return store.state
+
+    @classmethod
+    def from_pipeline(cls, pipeline: Pipeline, **options: Any) -> PipelineApp:
+        """An application that runs ``pipeline`` and shows it; see ``PipelineApp``."""
+        from milo_tui.pipeline_app import PipelineApp
+
+        return PipelineApp(pipeline, **options)
 
     @contextmanager
-    def _open(self) -> Any:
+    def _beside(self, store: Store[State]) -> Iterator[None]:
+        """What goes on as long as the application is shown."""
+        yield
+
+    def _wait(self, store: Store[State]) -> None:
+        """Wait for what there is to show where nobody can press a key."""
+        store.dispatch(Action(RESIZE, PLAIN))
+        store.wait_idle()
+
+    def _interrupted(self, signum: int) -> None:
+        """A signal was the end, or the terminal is gone; everything is as it was."""
+        self.exit_code = 128 + signum
+        if threading.current_thread() is threading.main_thread():
+            signal.raise_signal(signum)
+
+    @contextmanager
+    def _open(self) -> Iterator[Store[State]]:
         if self._store is not None:
             yield self._store
             return
@@ -128,12 +165,13 @@ class App(Generic[State]):
         return template_view(self._template, self._templates)
 
 
-class _Session:
-    """One ``run`` on a terminal. All of it belongs to the thread that runs it, but ``_changed``."""
+class Session:
+    """One ``run`` on a terminal.
 
-    def __init__(
-        self, store: Store[Any], view: View, terminal: Terminal, tick_rate: float
-    ) -> None:
+    All of it belongs to the thread that runs it, but for ``hear``, and for the listener.
+    """
+
+    def __init__(self, store: Store[Any], view: View, terminal: Terminal, tick_rate: float) -> None:
         self._store = store
         self._view = view
         self._terminal = terminal
@@ -149,12 +187,14 @@ class _Session:
         self._next_tick = time.monotonic() + tick_rate
         self._escape_at = 0.0
         self._has_hung_up = False
+        self._looks = DEFAULT
 
-    def run(self) -> None:
+    def run(self) -> int:
+        """Until it quits; the signal that was the end, if one was."""
         stop = self._store.subscribe(self._changed)
         signum = 0
         try:
-            with signals_to(self._hear):
+            with signals_to(self.hear):
                 self._terminal.enter(self._wanted())
                 try:
                     self._begin()
@@ -165,8 +205,7 @@ class _Session:
         finally:
             stop()
             self._waker.close()
-        if signum:
-            signal.raise_signal(signum)
+        return signum
 
     def _changed(self) -> None:
         """The listener: on whichever thread has changed the state."""
@@ -174,8 +213,8 @@ class _Session:
             self._is_dirty = True
             self._waker.wake()
 
-    def _hear(self, signum: int) -> None:
-        """The handler of signals: on the main thread, wherever it happens to be."""
+    def hear(self, signum: int) -> None:
+        """The handler of signals; from any thread."""
         self._signals.append(signum)
         self._waker.wake()
 
@@ -262,9 +301,9 @@ class _Session:
         self._resized()
 
     def _wanted(self) -> ViewState:
-        wanted = merge_views(DEFAULT, self._store.view_state)
-        assert wanted is not None
-        return wanted
+        """What reducers have asked for, over how an application begins."""
+        self._looks = merge_views(self._looks, self._store.view_state) or DEFAULT
+        return self._looks
 
     def _draw(self) -> None:
         self._is_dirty = False  # before the state is read: what changes from now on is drawn again
@@ -282,11 +321,8 @@ def _seen(view: View, state: Any, size: Size) -> Any:
         raise ViewError(f"the view has raised {type(error).__name__}: {error}") from error
 
 
-def _run_plain(store: Store[Any], view: View) -> None:
-    columns, rows = Size(80, 24)
-    store.dispatch(Action(RESIZE, Size(columns, rows)))
-    store.wait_idle()
-    shown = plain_rows(_seen(view, store.state, Size(columns, rows)), Size(columns, 10_000))
+def _print_plain(store: Store[Any], view: View) -> None:
+    shown = plain_rows(_seen(view, store.state, PLAIN), PLAIN)
     sys.stdout.write("".join(f"{row}\n" for row in shown))
     sys.stdout.flush()
 

@@ -18,10 +18,15 @@ _CONTROL: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 class Size(NamedTuple):
-    """Columns and rows of a terminal, each at least one."""
+    """Columns and rows of a terminal, each at least one.
+
+    ``is_plain`` is whether it is none: a frame for it is printed once, as long as it is, and
+    nobody can press a key.
+    """
 
     width: int
     height: int
+    is_plain: bool = False
 
 
 class Painter:
@@ -60,9 +65,7 @@ class Painter:
         for text, style, control in line:
             if control or not text:
                 continue
-            if _CONTROL.search(text):
-                text = _CONTROL.sub("", text.replace("\t", " "))
-            pieces.append(self._styled(text, style))
+            pieces.append(self._styled(_harmless(text), style))
         row = "".join(pieces)
         try:
             row.encode(self._encoding)
@@ -74,6 +77,10 @@ class Painter:
         if style is None or self._system is None:
             return text
         return style.render(text, color_system=self._system)
+
+
+def _harmless(text: str) -> str:
+    return _CONTROL.sub("", text.replace("\t", " ")) if _CONTROL.search(text) else text
 
 
 def plain_rows(shown: Any, size: Size) -> Sequence[str]:

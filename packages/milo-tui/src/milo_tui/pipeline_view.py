@@ -76,7 +76,9 @@ def pipeline_view(state: PipelineViewState | PipelineState | None, size: Size) -
         return Rows([])
     view = PipelineViewState(state) if isinstance(state, PipelineState) else state
     now = time.monotonic()
-    if view.shows_help:
+    if size.is_plain:
+        rows = list(_overview(view, size, now))
+    elif view.shows_help:
         rows = _help(view, size)
     elif view.expanded and 0 <= view.selected_phase < len(view.pipeline.phases):
         rows = list(_expanded(view, size, now))
@@ -95,8 +97,9 @@ def _overview(view: PipelineViewState, size: Size, now: float) -> Iterator[Row]:
     widest = max((cell_len(one_line(phase.name)) for phase in shown), default=0)
     names = min(widest, _WIDEST_NAME, max(4, size.width // 2))
     for index, phase in enumerate(shown, first):
-        yield _phase_row(phase, index == view.selected_phase, names, now)
-    if size.height >= 6:
+        is_selected = index == view.selected_phase and not size.is_plain
+        yield _phase_row(phase, is_selected, names, now)
+    if size.height >= 6 and not size.is_plain:
         yield from ([] for _ in range(room - len(shown)))
         yield []
         yield [_footer(view, OVERVIEW_KEYS)]

@@ -1,4 +1,4 @@
-"""Templates in place of views. kida renders them where it is installed, on Python 3.14 and later."""
+"""Templates in place of views: kida renders them, on Python 3.14 and later."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ PIPELINE: Final = "pipeline.kida"
 OURS: Final = Path(__file__).with_name("kida")
 
 
-def template_view(
-    name: str, folder: str | os.PathLike[str] | None
-) -> Callable[[Any, Size], Any]:
+def template_view(name: str, folder: str | os.PathLike[str] | None) -> Callable[[Any, Size], Any]:
     """The view that template ``name`` is; looked for in ``folder`` first, then among ours.
 
     Raises:

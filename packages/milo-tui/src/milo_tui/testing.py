@@ -1,10 +1,10 @@
 """An application on a virtual terminal: press keys, read the screen. Needs the extra ``testing``.
 
-    with running(App(reducer=count, initial_state=0, view=show)) as screen:
-        screen.press("+", "+")
-        screen.wait_for("2 clicks")
-        screen.press("q")
-    assert screen.result == 2
+with running(App(reducer=count, initial_state=0, view=show)) as screen:
+    screen.press("+", "+")
+    screen.wait_for("2 clicks")
+    screen.press("q")
+assert screen.result == 2
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import signal
 import struct
 import termios
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ import pyte
 from pyte import modes
 
 from milo_tui.app import App
+from milo_tui.loop import Waker, wait
 from milo_tui.terminal import Terminal
 
 PATIENCE: Final = 30.0
@@ -49,7 +51,7 @@ _SENT: Final = {
 }
 
 
-class Emulator(pyte.Screen):  # type: ignore[misc]  # has no types
+class Emulator(pyte.Screen):
     """pyte's screen, with the other screen that pyte does without."""
 
     def __init__(self, columns: int, lines: int) -> None:
@@ -90,7 +92,8 @@ class VirtualTerminal:
         self._changed = threading.Condition()
         self.written = 0
         """How many bytes have come."""
-        self.resize(width, height)
+        VirtualTerminal.resize(self, width, height)
+        self._waker = Waker()
         self._thread = threading.Thread(target=self._read, name="milo-terminal", daemon=True)
         self._thread.start()
 
@@ -124,9 +127,13 @@ class VirtualTerminal:
             return modes.DECTCEM in self._screen.mode
 
     def press(self, *keys: str) -> None:
-        """Send keys, one after the other: a character, or a name such as ``page_up``, ``ctrl+c``."""
+        """Send keys, one after the other: a character, or a name as ``page_up``, ``ctrl+c``."""
         for key in keys:
             self.send(_sent(key))
+
+    def type(self, text: str) -> None:
+        """Send text as it is."""
+        self.send(text.encode())
 
     def send(self, data: bytes) -> None:
         """Send bytes as they are."""
@@ -154,23 +161,28 @@ class VirtualTerminal:
         """How the terminal treats what is typed, to be compared."""
         return termios.tcgetattr(self.slave)
 
+    def hang_up(self) -> None:
+        """Be gone, as a window that is closed; again is harmless."""
+        self._waker.wake()
+        self._thread.join()
+        if self._master >= 0:
+            os.close(self._master)
+            self._master = -1
+
     def close(self) -> None:
-        """Hang up."""
-        with suppress(OSError):
-            os.close(self.slave)
-        self._thread.join(PATIENCE)
-        os.close(self._master)
+        """Hang up, and give everything back."""
+        self.hang_up()
+        os.close(self.slave)
+        self._waker.close()
 
     def _text(self) -> str:
         return "\n".join(row.rstrip() for row in self._screen.display).rstrip("\n")
 
     def _read(self) -> None:
-        while True:
+        while self._waker.reading not in wait([self._master, self._waker.reading], None):
             try:
                 data = os.read(self._master, 1 << 16)
-            except OSError:  # the other end is closed
-                return
-            if not data:
+            except OSError:  # nobody has the other end
                 return
             with self._changed:
                 self._stream.feed(data)
@@ -190,8 +202,16 @@ class Running(VirtualTerminal):
         self.result: Any = None
         self._error: BaseException | None = None
         app._terminal = Terminal(self.slave, self.slave)
+        self._shown = app
         self._app = threading.Thread(target=self._run, args=(app,), name="milo-app", daemon=True)
         self._app.start()
+
+    def resize(self, width: int, height: int) -> None:
+        """Have another size, and tell the application."""
+        super().resize(width, height)
+        session = self._shown._session if hasattr(self, "_shown") else None
+        if session is not None:
+            session.hear(signal.SIGWINCH)
 
     def join(self) -> Any:
         """Wait for the end of the application; its last state.
@@ -204,6 +224,12 @@ class Running(VirtualTerminal):
         if self._error is not None:
             raise self._error
         return self.result
+
+    def close(self) -> None:
+        """Hang up, which ends the application, and give everything back."""
+        self.hang_up()
+        self._app.join()
+        super().close()
 
     def _run(self, app: App[Any]) -> None:
         try:

@@ -6,8 +6,8 @@ from enum import IntEnum
 
 import click
 
-from milo_tui.text import one_line
 from milo_core.errors import MiloError
+from milo_tui.text import one_line
 
 
 class Exit(IntEnum):

@@ -26,10 +26,10 @@ from milo._cli.interrupts import WINDING_DOWN
 from milo._cli.outcome import Outcome, closing_lines
 from milo._cli.plain import event_line, item_words
 from milo._cli.streams import LineWriter
-from milo_tui.text import counted, one_line, printable
 from milo_core import Action
 from milo_pipeline import PipelineState
 from milo_pipeline.statuses import CANCELLED
+from milo_tui.text import counted, one_line, printable
 
 
 def is_github_actions(environ: Mapping[str, str] = os.environ) -> bool:

@@ -12,9 +12,9 @@ from milo._cli.documents import output_option, print_out, put_out
 from milo._cli.options import target_arguments
 from milo._cli.plan_text import plan_text
 from milo._cli.resolve import resolve_pipeline
-from milo_tui.symbols import UNICODE, symbols_for
 from milo_pipeline import Pipeline
 from milo_pipeline.exports import to_dot, to_mermaid, to_svg
+from milo_tui.symbols import UNICODE, symbols_for
 
 FORMATS: Final[dict[str, Callable[[Pipeline], str]]] = {
     "text": lambda pipeline: plan_text(pipeline, UNICODE),

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from milo_tui.text import counted
 from milo_pipeline import PhaseStatus
 from milo_pipeline.statuses import (
     CANCELLED,
@@ -16,6 +15,7 @@ from milo_pipeline.statuses import (
     SKIPPED,
     UNDERWAY,
 )
+from milo_tui.text import counted
 
 MOST_TOLD: Final = 20
 """How many failed or skipped items of a phase have a line of their own."""

@@ -17,9 +17,9 @@ from milo._cli.interrupts import WINDING_DOWN
 from milo._cli.outcome import Outcome, closing_lines
 from milo._cli.progress import progress_picture
 from milo._cli.streams import LineWriter
-from milo_tui.symbols import symbols_for
 from milo_core import Action
 from milo_pipeline import PipelineState
+from milo_tui.symbols import symbols_for
 
 _FRAME = 0.1
 

@@ -12,10 +12,10 @@ from milo._cli.interrupts import WINDING_DOWN
 from milo._cli.items import MOST_TOLD, is_failed
 from milo._cli.outcome import Outcome, closing_lines
 from milo._cli.streams import LineWriter
-from milo_tui.text import counted, in_words, one_line, printable
 from milo_core import Action
 from milo_pipeline import PipelineState
 from milo_pipeline.statuses import SKIPPED
+from milo_tui.text import counted, in_words, one_line, printable
 
 _WIDEST_NAME = 24
 

@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from milo._cli.items import count_of, worth_a_row
+from milo_pipeline import PhaseStatus, PipelineState
 from milo_tui.symbols import Symbols
 from milo_tui.text import in_words, one_line, printable
-from milo_pipeline import PhaseStatus, PipelineState
 
 _STYLES = {
     "pending": "dim",

@@ -30,12 +30,12 @@ from milo._cli.local_code import LocalCode
 from milo._cli.resolve import resolve_pipeline
 from milo._cli.run_choices import RunChoices
 from milo._cli.target import parse_target
-from milo_tui.text import one_line
 from milo._cli.watch_list import WatchList
 from milo._cli.watcher import Batch, Roots, Watcher
 from milo_core.errors import MiloError
 from milo_pipeline import Pipeline, PipelineResult
 from milo_pipeline.caching import DEFAULT_CACHE
+from milo_tui.text import one_line
 
 Word: TypeAlias = "Batch | int | Exception"
 """Changes; a signal; what ended the watching."""

@@ -1,0 +1,74 @@
+"""Programs on a terminal of their own, as a shell would start them."""
+
+import fcntl
+import os
+import subprocess
+import sys
+import termios
+from contextlib import contextmanager
+
+from milo_tui.testing import PATIENCE, VirtualTerminal
+
+COUNTER = """
+from milo_core import Quit
+from milo_tui import App
+
+def reduce(state, action):
+    if action.type == "@@KEY":
+        char = action.payload.char
+        if char == "+":
+            return state + 1
+        if char == "q":
+            return Quit(state, 7)
+        if char == "x":
+            raise LookupError("reducer")
+    return state
+
+def view(state, size):
+    if state == 13:
+        raise LookupError("view")
+    return f"count {state} in {size.width}x{size.height}"
+
+import sys
+print("before")
+app = App(reducer=reduce, initial_state=0, view=view)
+state = app.run()
+print("after", state)
+sys.exit(app.exit_code)
+"""
+
+
+@contextmanager
+def on_terminal(source, width=80, height=24):
+    """``source`` run by a new Python, whose terminal it is; and that terminal."""
+    with _started([sys.executable, "-c", source], width, height) as (process, terminal):
+        yield process, terminal
+
+
+@contextmanager
+def shell():
+    """The terminal of an interactive shell."""
+    with _started(["bash", "--norc", "--noediting", "-i"], 80, 24) as (_, terminal):
+        terminal.wait_for("$")
+        yield terminal
+
+
+@contextmanager
+def _started(command, width, height):
+    terminal = VirtualTerminal(width, height)
+    process = subprocess.Popen(
+        command,
+        stdin=terminal.slave,
+        stdout=terminal.slave,
+        stderr=terminal.slave,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509  # on Linux
+        env={**os.environ, "TERM": "xterm-256color", "PS1": "$ "},
+    )
+    try:
+        yield process, terminal
+        process.wait(PATIENCE)
+    finally:
+        process.kill()
+        process.wait()
+        terminal.close()
