@@ -1,5 +1,8 @@
 """Keys over a run: selecting, expanding, scrolling, following, quitting."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 
 from milo_core import Action, Cmd, Key, Quit, ReducerResult, SpecialKey, ViewState
@@ -199,3 +202,96 @@ def test_what_the_inner_reducer_asks_for_is_kept():
     begun = reducer(None, Action("BEGIN"))
     assert begun == ReducerResult(PipelineViewState(PipelineState("p")), **extras)
     assert reducer(begun.state, Action("END")) == Quit(begun.state, 3, **extras)
+
+
+def pages(*texts):
+    logs = tuple(PhaseLog(text) for text in texts)
+    phases = (PhaseStatus("a", "running", logs=logs), PhaseStatus("b"), PhaseStatus("c"))
+    return PipelineViewState(PipelineState("p", phases), expanded=True, log_height=2)
+
+
+FRUIT = ("apple", "Banana", "cherry", "apple pie", "date", "apple")
+
+
+@pytest.mark.parametrize(
+    ("keys", "search", "match"),
+    [
+        ("/app", "app", 0),
+        ("/ban", "ban", 1),
+        ("/Ban", "Ban", 1),
+        ("/Apple", "Apple", -1),
+        ("/none", "none", -1),
+        ("/", "", -1),
+    ],
+)
+def test_what_is_typed_behind_a_slash_is_looked_for(keys, search, match):
+    """At once, from the first line in sight on; capitals count where there are some."""
+    view = press(replace(pages(*FRUIT), auto_follow=False), *keys)
+    assert (view.search, view.match, view.is_searching) == (search, match, True)
+    assert press(view, "ENTER").is_searching is False
+
+
+def test_n_and_capital_n_go_round():
+    """To the next line with the text, and to the one before."""
+    view = press(replace(pages(*FRUIT), auto_follow=False), *"/apple", "ENTER")
+    matches = []
+    for key in "nnnNNN":
+        view = press(view, key)
+        matches.append(view.match)
+        assert view.log_scroll <= view.match < view.log_scroll + view.log_height
+    assert matches == [3, 5, 0, 5, 3, 0]
+
+
+def test_backspace_takes_back_and_then_leaves():
+    """A search without text is over; so is one after Escape."""
+    view = press(pages(*FRUIT), *"/ba", "BACKSPACE")
+    assert (view.search, view.is_searching) == ("b", True)
+    view = press(view, "BACKSPACE", "BACKSPACE")
+    assert (view.search, view.is_searching) == ("", False)
+    view = press(pages(*FRUIT), *"/ba", "ESCAPE")
+    assert (view.search, view.is_searching, view.match, view.expanded) == ("", False, -1, True)
+
+
+def test_what_is_found_is_no_longer_followed_away():
+    """Nor is it lost when lines come."""
+    view = press(pages(*FRUIT), *"/cherry", "ENTER")
+    reducer = make_detail_reducer(PIPELINE.build_reducer())
+    assert view.auto_follow is False
+    assert reducer(view, Action("@@PHASE_LOG", {"name": "a", "line": "more"})).match == 2
+
+
+def test_a_search_in_a_phase_without_lines_finds_nothing():
+    """And does no harm."""
+    view = press(pages(), *"/x", "ENTER", "n", "N")
+    assert (view.match, view.log_scroll) == (-1, 0)
+
+
+def test_question_mark_shows_the_keys_until_any_is_pressed():
+    """Which does nothing else."""
+    for view in (view_of(), view_of(expanded=True)):
+        shown_keys = press(view, "?")
+        assert shown_keys.shows_help
+        assert press(shown_keys, "q") == view
+
+
+def test_pages_are_as_high_as_there_is_room():
+    """Of lines, and of phases."""
+    view = press(view_of(expanded=True, auto_follow=False), "PAGE_DOWN")
+    assert view.log_scroll == 4
+    assert press(view, "PAGE_DOWN", "PAGE_DOWN").log_scroll == 6
+    assert press(view, "PAGE_UP").log_scroll == 0
+    many = view_of(names="abcdefgh")
+    assert press(many, "PAGE_DOWN").selected_phase == 4
+    assert press(many, "END").selected_phase == 7
+    assert press(many, "END", "PAGE_UP").selected_phase == 3
+    assert press(many, "END", "HOME").selected_phase == 0
+
+
+@pytest.mark.parametrize(("height", "lines"), [(24, 20), (5, 1), (1, 1)])
+def test_a_terminal_says_how_many_lines_fit(height, lines):
+    """The last lines stay in sight where they are followed."""
+    reducer = make_detail_reducer(PIPELINE.build_reducer())
+    resize = Action("@@RESIZE", SimpleNamespace(width=80, height=height))
+    view = reducer(view_of(lines=30, expanded=True), resize)
+    assert (view.log_height, view.log_scroll) == (lines, 30 - lines)
+    assert reducer(None, resize).log_height == lines

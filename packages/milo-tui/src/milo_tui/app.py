@@ -16,7 +16,7 @@ from milo_core.actions import KEY, RESIZE, TICK
 from milo_core.results import merge_views
 from milo_core.store import Middleware
 from milo_tui.apart import prints_kept
-from milo_tui.errors import AppError, ViewError
+from milo_tui.errors import AppError, TemplateError, ViewError
 from milo_tui.frames import Painter, Size, plain_rows
 from milo_tui.keys import KeyReader
 from milo_tui.loop import Pace, Waker, signals_to, wait
@@ -317,6 +317,8 @@ class Session:
 def _seen(view: View, state: Any, size: Size) -> Any:
     try:
         return view(state, size)
+    except TemplateError:
+        raise
     except Exception as error:  # the user's; told to whoever called run
         raise ViewError(f"the view has raised {type(error).__name__}: {error}") from error
 

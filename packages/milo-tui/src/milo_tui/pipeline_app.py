@@ -18,7 +18,7 @@ from milo_pipeline import (
     make_detail_reducer,
 )
 from milo_tui.app import PLAIN, App
-from milo_tui.templates import PIPELINE
+from milo_tui.pipeline_view import pipeline_view
 from milo_tui.terminal import Terminal
 
 STATE: Final = "@@PIPELINE_STATE"
@@ -56,7 +56,7 @@ class PipelineApp(App[PipelineViewState]):
         super().__init__(
             reducer=_reducer(self._runs),
             initial_state=PipelineViewState(pipeline.build_reducer()(None, Action(INIT))),
-            template=PIPELINE,
+            view=pipeline_view,
             tick_rate=TICK,
             terminal=terminal,
         )
