@@ -41,7 +41,10 @@ PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 WHEELS = ROOT / ".nox" / "wheels"
 BENCHMARKS = [
     ROOT / "benchmarks" / name
-    for name in ("core.py", "effects.py", "capture.py", "pipeline.py", "mcp_updates.py")
+    for name in (
+        *("core.py", "effects.py", "capture.py", "pipeline.py"),
+        *("mcp_updates.py", "tui_frames.py"),
+    )
 ]
 DURABLE = ROOT / "benchmarks" / "durable.py"
 ON_POSTGRES = ["milo-durable"]

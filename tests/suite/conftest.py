@@ -11,8 +11,9 @@ import pytest
 from milo._cli import main
 
 # importlib mode leaves the path alone; the modules beside this file are wanted by name.
-# mcp_clients.py is shared with the tests of milo-mcp.
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "mcp")]
+# mcp_clients.py and programs.py are shared with the tests of milo-mcp and milo-tui.
+_TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(_TESTS / name) for name in ("suite", "mcp", "tui")]
 
 from suite_tools import HANG, environment  # noqa: E402 (found by the path above)
 

@@ -31,6 +31,8 @@ TWO = """
         "deploy", Phase("publish", publish, params=("to",)), params=(Param("to", default="here"),)
     )
 """
+IMPORTS = "from milo import Phase, Pipeline\n"
+ONE = f"{IMPORTS}pipeline = Pipeline('one', Phase('a', id))\n"
 GATED = """
     import os
     from milo import Phase, Pipeline
@@ -107,7 +109,7 @@ async def ended(running, client, run=None):
 @both_eras
 def test_without_leave_clients_only_look(write, mode):
     """They see the only pipeline before it has run, and there are no tools."""
-    file = write("build.py", "from milo import *\npipeline = Pipeline('one', Phase('a', id))\n")
+    file = write("build.py", ONE)
 
     async def scenario():
         async with connected(command("mcp", file), mode) as client:
@@ -161,7 +163,7 @@ def test_a_function_makes_the_pipeline(write):
     """It is called with the arguments, as in ``milo run``."""
     write(
         "build.py",
-        "from milo import *\ndef make(name): return Pipeline(name, Phase('a', lambda: None))\n",
+        f"{IMPORTS}def make(name): return Pipeline(name, Phase('a', lambda: None))\n",
     )
 
     async def scenario():
@@ -296,10 +298,10 @@ BAD = [
 @pytest.mark.parametrize(("words", "says"), BAD)
 def test_bad_usage_is_one_line(write, milo_process, words, says):
     """It says what to do, and nothing is served."""
-    write("build.py", "from milo import *\npipeline = Pipeline('one', Phase('a', id))\n")
+    write("build.py", ONE)
     write("empty.py", "")
     same = "Pipeline('same', Phase('a', id))"
-    write("twice.py", f"from milo import *\none, two = {same}, {same}\n")
+    write("twice.py", f"{IMPORTS}one, two = {same}, {same}\n")
     ended = milo_process(*words, input=b"")
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.startswith("milo: error: ")

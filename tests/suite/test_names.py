@@ -57,7 +57,10 @@ FOR_AUTHORS_OF_PACKAGES = {
 
 def test_nothing_is_left_out():
     """Every public name of the packages can be had from ``milo``, but for those set above."""
-    packages = ["milo_core", "milo_effects", "milo_pipeline", "milo_mcp", "milo_durable"]
+    packages = [
+        *("milo_core", "milo_effects", "milo_pipeline"),
+        *("milo_mcp", "milo_tui", "milo_durable"),
+    ]
     public = {name for package in packages for name in import_module(package).__all__}
     assert public - set(milo.__all__) == FOR_AUTHORS_OF_PACKAGES
 
@@ -93,6 +96,8 @@ def test_a_name_loads_what_it_needs_and_no_more():
     assert {"milo_core", "milo_effects", "milo_pipeline"} <= loaded
     assert not loaded & {"milo_durable", "sqlalchemy", "pydantic", "mcp"}
     assert {"milo_durable", "sqlalchemy"} <= loaded_by("import milo; milo.SagaBuilder")
+    assert not loaded & {"prompt_toolkit", "rich"}
+    assert "prompt_toolkit" in loaded_by("import milo; milo.App")
     serving = loaded_by("import milo; milo.TimelineServer")
     assert "mcp" in serving and "sqlalchemy" not in serving
 
@@ -101,11 +106,6 @@ def test_an_unknown_name_is_the_usual_error():
     """A name that is not there raises AttributeError with module and name, as in any module."""
     with pytest.raises(AttributeError, match="module 'milo' has no attribute 'Applesauce'"):
         milo.Applesauce  # noqa: B018
-
-
-def test_the_terminal_app_is_not_there_yet():
-    """``milo.App`` comes with milo-tui; until then it is an ordinary missing name."""
-    assert not hasattr(milo, "App")
 
 
 def test_dir_lists_every_name():

@@ -41,20 +41,21 @@ sys.exit(app.exit_code)
 @contextmanager
 def on_terminal(source, width=80, height=24):
     """``source`` run by a new Python, whose terminal it is; and that terminal."""
-    with _started([sys.executable, "-c", source], width, height) as (process, terminal):
+    with started([sys.executable, "-c", source], width, height) as (process, terminal):
         yield process, terminal
 
 
 @contextmanager
 def shell():
     """The terminal of an interactive shell."""
-    with _started(["bash", "--norc", "--noediting", "-i"], 80, 24) as (_, terminal):
+    with started(["bash", "--norc", "--noediting", "-i"], 80, 24) as (_, terminal):
         terminal.wait_for("$")
         yield terminal
 
 
 @contextmanager
-def _started(command, width, height):
+def started(command, width, height):
+    """``command`` on a terminal of its own; the process and the terminal."""
     terminal = VirtualTerminal(width, height)
     process = subprocess.Popen(
         command,

@@ -5,6 +5,7 @@ milo_effects    sagas: ``Call``, ``Put``, ``Fork``, ``Take``, ``Race`` and the r
 milo_pipeline   pipelines: ``Pipeline``, ``Phase``, ``PhasePolicy``
 milo_durable    sagas that survive a crash: ``SagaBuilder``, ``open_orchestrator``
 milo_mcp        pipelines for MCP clients: ``TimelineServer``
+milo_tui        terminal applications: ``App``
 milo.state      the names around the store, together
 milo.pipeline   the names around pipelines, together
 milo.durable    the names around durable sagas, together
@@ -24,6 +25,8 @@ __all__ = [
     "ActionChannel",
     "ActiveSagaAlreadyExistsError",
     "All",
+    "App",
+    "AppError",
     "AwaitingEvent",
     "BaseStep",
     "Batch",
@@ -121,6 +124,7 @@ __all__ = [
     "Semaphore",
     "Sequence",
     "SetContext",
+    "Size",
     "SpecialKey",
     "StateError",
     "StepAwaitEvent",
@@ -134,6 +138,7 @@ __all__ = [
     "TakeEvery",
     "TakeLatest",
     "TakeLeading",
+    "TemplateError",
     "Throttle",
     "TickCmd",
     "TimelineServer",
@@ -143,6 +148,7 @@ __all__ = [
     "TryCall",
     "UnknownEffectError",
     "UnknownSagaError",
+    "ViewError",
     "ViewState",
     "Worker",
     "WorkerStats",
@@ -313,9 +319,17 @@ if TYPE_CHECKING:
         pipeline_to_timeline,
         set_active_pipeline,
     )
+    from milo_tui import App, AppError, Size, TemplateError, ViewError
 else:
-    # milo_mcp is light until a name of it is asked for, milo_durable is not.
-    _PACKAGES = ("milo_core", "milo_effects", "milo_pipeline", "milo_mcp", "milo_durable")
+    # milo_mcp and milo_tui are light until a name of them is asked for, milo_durable is not.
+    _PACKAGES = (
+        "milo_core",
+        "milo_effects",
+        "milo_pipeline",
+        "milo_mcp",
+        "milo_tui",
+        "milo_durable",
+    )
 
     def __getattr__(name):
         """Look a public name up in the packages, lowest first, and keep it (PEP 562)."""

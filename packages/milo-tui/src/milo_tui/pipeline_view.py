@@ -58,9 +58,12 @@ def pipeline_view(state: PipelineViewState | PipelineState | None, size: Size) -
     if state is None:
         return Rows([])
     view = PipelineViewState(state) if isinstance(state, PipelineState) else state
-    picture = picture_of(view, size, time.monotonic())
-    rows = list(_drawn(picture, size))[: size.height]
-    return Rows([_fitted(row, size.width) for row in rows])
+    return Rows(pipeline_rows(picture_of(view, size, time.monotonic()), size))
+
+
+def pipeline_rows(picture: Picture, size: Size) -> list[Row]:
+    """The rows of ``picture``, each no wider than ``size`` and no more than fit."""
+    return [_fitted(row, size.width) for row in list(_drawn(picture, size))[: size.height]]
 
 
 def _drawn(picture: Picture, size: Size) -> Iterator[Row]:

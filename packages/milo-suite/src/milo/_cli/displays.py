@@ -30,11 +30,13 @@ class Output:
         self._make = make
         self._tell = tell
 
-    def display(self, pipeline: Pipeline) -> Display:
-        """A new display, for one run of ``pipeline``."""
+    def display(
+        self, pipeline: Pipeline, make: Callable[[LineWriter], Display] | None = None
+    ) -> Display:
+        """A new display, for one run of ``pipeline``; by ``make``, if it is given."""
         if any(phase.capture_fds for phase in pipeline.phases):
             self._writer.stand_apart()
-        return self._make(self._writer)
+        return (make or self._make)(self._writer)
 
     def say(self, line: str, event: dict[str, Any]) -> None:
         """Write ``line`` for people, or ``event`` for machines. Not while a display shows."""

@@ -18,6 +18,7 @@ _OWN = {
     "graph": "milo._cli.graph",
     "mcp": "milo._cli.mcp",
     "plugins": "milo._cli.plugins",
+    "replay": "milo._cli.replay",
     "report": "milo._cli.report",
     "run": "milo._cli.run",
 }

@@ -6,11 +6,12 @@ import json
 import sys
 import traceback
 from dataclasses import asdict
+from typing import Any
 
 import click
 
 from milo._cli.artifacts import Artifacts, artifact_options
-from milo._cli.displays import standard_output
+from milo._cli.displays import Output, standard_output
 from milo._cli.execution import Run
 from milo._cli.options import target_arguments
 from milo._cli.plan_text import table_lines
@@ -29,6 +30,7 @@ from milo_pipeline import Pipeline
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one object a line.")
 @click.option("--plain", is_flag=True, help="Print plain lines, on a terminal too.")
 @click.option("--dry-run", is_flag=True, help="Say what would run and why; run nothing.")
+@click.option("--tui", is_flag=True, help="Walk through the run with the keyboard.")
 @click.option("--watch", is_flag=True, help="Run again what files affect when they change.")
 @click.option(
     "--mcp",
@@ -47,6 +49,7 @@ def run(
     as_json: bool,
     plain: bool,
     dry_run: bool,
+    tui: bool,
     watch: bool,
     mcp_port: int | None,
     mcp_token: str | None,
@@ -61,6 +64,8 @@ def run(
     """
     if as_json and plain:
         raise click.UsageError("--json and --plain exclude each other")
+    if tui and (as_json or plain or watch or dry_run):
+        raise click.UsageError("--tui excludes --json, --plain, --watch and --dry-run")
     if dry_run and mcp_port is not None:
         raise click.UsageError("--dry-run runs nothing that --mcp could show; choose one")
     if dry_run and watch:
@@ -80,12 +85,22 @@ def run(
         pipeline = resolve_pipeline(target, args)
         options = choices.for_run(pipeline)
         artifacts.check()
-        execution = Run(pipeline, output.display(pipeline), options, artifacts)
+        execution = _run(pipeline, output, options, artifacts, tui=tui)
         code = execution.execute()
         if debug and execution.result is not None:
             for error in execution.result.errors.values():
                 traceback.print_exception(error)
         return code
+
+
+def _run(
+    pipeline: Pipeline, output: Output, options: dict[str, Any], artifacts: Artifacts, *, tui: bool
+) -> Run:
+    if not tui:
+        return Run(pipeline, output.display(pipeline), options, artifacts)
+    from milo._cli.interactive import ClosingDisplay, InteractiveRun  # prompt_toolkit takes a while
+
+    return InteractiveRun(pipeline, output.display(pipeline, ClosingDisplay), options, artifacts)
 
 
 def _dry_run(pipeline: Pipeline, choices: RunChoices, *, as_json: bool) -> int:
