@@ -235,7 +235,8 @@ def contract(session: nox.Session) -> None:
     install(session, PACKAGES, ["test"])
     limit = ["-o", "faulthandler_timeout=180", "-o", "faulthandler_exit_on_timeout=true"]
     # Retry has two parameters more than that test lists, by keyword only, as may be added.
-    choice = ["-m", "not tui", "-k", "not test_retry_parameters"]
+    choice = ["-k", "not test_retry_parameters"]
+    session.env["CONTRACT_REQUIRE_TUI"] = "1"
     pytest(session, "-ra", *limit, *choice, str(CONTRACT), beside=postgres())
 
 
