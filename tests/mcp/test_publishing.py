@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import threading
 
 import pytest
 from mcp_clients import ACTIVE, LIST, PATIENCE, both_eras, connected, following, read
@@ -139,5 +140,33 @@ def test_one_server_has_one_transport():
                     pass
         async with server._lifespan(server.server):
             pass
+
+    asyncio.run(scenario())
+
+
+@both_eras
+def test_every_transition_is_told(mode):
+    """Each phase that begins or ends is followed by a notification, and then read."""
+    gates = [threading.Event() for _ in range(6)]
+    phases = [
+        Phase(f"p{n}", lambda gate=gate: gate.wait(PATIENCE), depends_on=(f"p{n - 1}",) * (n > 0))
+        for n, gate in enumerate(gates)
+    ]
+
+    async def scenario():
+        async with (
+            connected(TimelineServer().server, mode) as client,
+            following(client, ACTIVE) as heard,
+        ):
+            running = asyncio.create_task(asyncio.to_thread(Pipeline("told", *phases).run))
+            for number, gate in enumerate(gates):
+                shown = {"phases": []}
+                while [each["status"] for each in shown["phases"]].count("completed") < number:
+                    assert await heard() == ACTIVE
+                    shown = await read(client, ACTIVE)
+                gate.set()
+            while (await read(client, ACTIVE))["status"] != "completed":
+                assert await heard() == ACTIVE
+            await running
 
     asyncio.run(scenario())

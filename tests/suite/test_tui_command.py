@@ -34,6 +34,13 @@ SOURCE = """
         Phase("render", render, depends_on=("parse",)),
         capture_output=True,
     )
+    def blocking():
+        print("it blocks")
+        with open("gate") as gate:
+            gate.read()
+
+    slow = Pipeline("slow", Phase("blocking", blocking), capture_output=True)
+
     async def last():
         print("it lasts")
         await asyncio.Event().wait()
@@ -110,6 +117,21 @@ def test_leaving_it_cancels_the_run(build, way, code):
         terminal.wait_for("interrupted")
         assert (terminal.is_alternate, terminal.is_cursor_visible) == (False, True)
         assert terminal.modes() == before
+
+
+def test_a_phase_that_goes_on_is_waited_for(build, folder):
+    """It is said, on the terminal as it was, and another Ctrl-C does not wait."""
+    for impatient in (False, True):
+        with milo("run", f"{build}:slow", "--tui") as (process, terminal):
+            terminal.wait_for("it blocks")
+            terminal.press("q")
+            terminal.wait_for("waiting for running phases to end; Ctrl-C again leaves at once")
+            assert not terminal.is_alternate
+            if impatient:
+                terminal.press("ctrl+c")
+            else:
+                open_gate(folder)
+            assert process.wait(PATIENCE) == 130
 
 
 def test_without_a_terminal_it_is_printed(write, milo_process):

@@ -54,7 +54,7 @@ def shell():
 
 
 @contextmanager
-def started(command, width, height):
+def started(command, width, height, **variables):
     """``command`` on a terminal of its own; the process and the terminal."""
     terminal = VirtualTerminal(width, height)
     process = subprocess.Popen(
@@ -64,7 +64,7 @@ def started(command, width, height):
         stderr=terminal.slave,
         start_new_session=True,
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509  # on Linux
-        env={**os.environ, "TERM": "xterm-256color", "PS1": "$ "},
+        env={**os.environ, "TERM": "xterm-256color", "PS1": "$ ", **variables},
     )
     try:
         yield process, terminal

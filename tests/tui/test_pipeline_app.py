@@ -6,7 +6,7 @@ import sys
 import threading
 
 import pytest
-from programs import on_terminal
+from programs import started
 
 from milo_pipeline import Phase, Pipeline
 from milo_pipeline.errors import ParameterError
@@ -272,13 +272,48 @@ def test_without_a_terminal_it_is_printed_at_its_end(b, code, said):
     assert said in out and "\x1b" not in out and "q quit" not in out
 
 
-def test_a_killed_child_of_a_phase_leaves_the_terminal_alone():
-    """It is the phase's failure; the view goes on."""
-    source = PROGRAM.format(
-        b="__import__('os').kill(__import__('subprocess').Popen(['sleep', '60']).pid, 9) or 1 / 0"
-    )
-    with on_terminal(source) as (process, terminal):
-        terminal.wait_for("division by zero")
+KILLED = """
+import os, sys
+from milo_pipeline import Phase, Pipeline
+from milo_tui import App
+
+def die():
+    print("about to")
+    os.kill(os.getpid(), 9)
+
+pipeline = Pipeline("site", Phase("die", die, executor="process"), capture_output=True)
+
+if __name__ == "__main__":
+    app = App.from_pipeline(pipeline)
+    app.run()
+    sys.exit(app.exit_code)
+"""
+
+
+def test_a_phase_whose_process_is_killed_leaves_the_terminal_alone(tmp_path):
+    """It has failed, and can be looked at; afterwards the terminal is as it was."""
+    program = tmp_path / "killed.py"
+    program.write_text(KILLED)
+    with started([sys.executable, str(program)], 80, 24) as (process, terminal):
+        before = terminal.modes()
+        terminal.wait_for("✗ die")
+        terminal.press("enter")
+        terminal.wait_for("1 about to")
         terminal.press("q")
         assert process.wait(PATIENCE) == 1
-        assert not terminal.is_alternate and terminal.is_cursor_visible
+        assert (terminal.is_alternate, terminal.is_cursor_visible) == (False, True)
+        assert terminal.modes() == before
+
+
+@pytest.mark.parametrize(("variable", "coloured"), [("", True), ("1", False)])
+def test_colours_can_be_turned_off(variable, coloured):
+    """With ``NO_COLOR``; what is selected and what has failed is told by signs anyway."""
+    source = PROGRAM.format(b="1 / 0")
+    command = [sys.executable, "-c", source]
+    with started(command, 80, 24, NO_COLOR=variable) as (process, terminal):
+        text = terminal.wait_for("✗ b")
+        assert "▸ ✓ a" in text
+        colours = {cell.fg for row in terminal._screen.buffer.values() for cell in row.values()}
+        assert (colours > {"default"}) is coloured
+        terminal.press("q")
+        assert process.wait(PATIENCE) == 1

@@ -93,3 +93,10 @@ def test_colours_are_those_that_are_wanted():
     styled = Text("x", style="red")
     assert Painter(color=False).rows(styled, Size(5, 5)) == ["x"]
     assert "\x1b[31m" in Painter(color=True).rows(styled, Size(5, 5))[0]
+
+
+def test_an_alphabet_without_our_signs_gets_others():
+    """As wide, and still different for each status; what it has stays."""
+    painter = Painter(color=False, encoding="latin-1")
+    assert painter.rows("○●✓✗↷↻ ▸━─ é 日", Size(40, 1)) == [".>+x-~ >=- é ?"]
+    assert Painter(color=False).rows("○●✓", Size(40, 1)) == ["○●✓"]

@@ -110,8 +110,7 @@ class App(Generic[State]):
         view = self._shown()
         signum = 0
         with self._open() as store:
-            terminal = self._terminal or _standard_terminal()
-            with self._beside(store):
+            with self._borrowed() as terminal, self._beside(store):
                 if terminal is None:
                     self._wait(store)
                     _print_plain(store, view)
@@ -148,6 +147,17 @@ class App(Generic[State]):
             signal.raise_signal(signum)
 
     @contextmanager
+    def _borrowed(self) -> Iterator[Terminal | None]:
+        if self._terminal is not None or not _has_terminal():
+            yield self._terminal
+            return
+        writing = os.dup(1)  # for descriptor 1 leads elsewhere meanwhile
+        try:
+            yield Terminal(0, writing, sys.stdout.encoding)
+        finally:
+            os.close(writing)
+
+    @contextmanager
     def _open(self) -> Iterator[Store[State]]:
         if self._store is not None:
             yield self._store
@@ -178,7 +188,7 @@ class Session:
         self._tick_rate = tick_rate
         self._keys = KeyReader()
         self._screen = Screen()
-        self._painter = Painter(color="NO_COLOR" not in os.environ)
+        self._painter = Painter(color=not os.environ.get("NO_COLOR"), encoding=terminal.encoding)
         self._waker = Waker()
         self._pace = Pace(FRAMES_PER_SECOND)
         self._is_dirty = True
@@ -329,7 +339,5 @@ def _print_plain(store: Store[Any], view: View) -> None:
     sys.stdout.flush()
 
 
-def _standard_terminal() -> Terminal | None:
-    if not (os.isatty(0) and os.isatty(1)) or os.environ.get("TERM") == "dumb":
-        return None
-    return Terminal(0, os.dup(1))
+def _has_terminal() -> bool:
+    return os.isatty(0) and os.isatty(1) and os.environ.get("TERM") != "dumb"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import astuple
 from io import StringIO
 from typing import Any, Final, NamedTuple
 
@@ -13,8 +14,21 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
+from milo_tui.symbols import ASCII, UNICODE, symbols_for
+
 # C0 without the line's end, DEL and C1: what would do something to a terminal.
 _CONTROL: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+
+
+# What our views draw with, for terminals whose alphabet has no more than letters; as wide.
+_PLAINER: Final = {
+    ord(ours): plain
+    for ours, plain in [
+        *zip(astuple(UNICODE), astuple(ASCII), strict=True),
+        *zip("▸━─▏↑↓←→⏎⏸▶–", ">=-|^v<><|>-", strict=True),
+    ]
+    if len(plain) == 1
+}
 
 
 class Size(NamedTuple):
@@ -49,6 +63,7 @@ class Painter:
         )
         self._system = self._console._color_system
         self._encoding = encoding
+        self._is_unicode = symbols_for(encoding) is UNICODE
 
     def rows(self, shown: Any, size: Size) -> list[str]:
         """``shown`` as the rows of a frame: a rich renderable, or text."""
@@ -67,11 +82,9 @@ class Painter:
                 continue
             pieces.append(self._styled(_harmless(text), style))
         row = "".join(pieces)
-        try:
-            row.encode(self._encoding)
-        except UnicodeEncodeError:
-            row = row.encode(self._encoding, "replace").decode(self._encoding)
-        return row
+        if self._is_unicode:
+            return row
+        return row.translate(_PLAINER).encode(self._encoding, "replace").decode(self._encoding)
 
     def _styled(self, text: str, style: Style | None) -> str:
         if style is None or self._system is None:

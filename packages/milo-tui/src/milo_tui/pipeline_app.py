@@ -80,7 +80,12 @@ class PipelineApp(App[PipelineViewState]):
         try:
             yield
         finally:
-            self._runs.end()
+            if self._runs.cancel():
+                self._winding_down()
+            self._runs.join()
+
+    def _winding_down(self) -> None:
+        """The user has quit, and the run has been cancelled but not ended."""
 
     def _wait(self, store: Store[PipelineViewState]) -> None:
         store.dispatch(Action(RESIZE, PLAIN))
@@ -113,10 +118,11 @@ class _Runs:
             options = {name: value for name, value in self._options.items() if name in kept}
             self._begin(**options, resume_from=self.result, changed=[phase])
 
-    def end(self) -> None:
-        """Cancel what goes on, and wait for it."""
+    def cancel(self) -> bool:
+        """Have what goes on end, and begin nothing more; whether something goes on."""
         self._cancel.set()
-        self.join()
+        with self._lock:
+            return self._thread is not None and self._thread.is_alive()
 
     def join(self) -> None:
         """Wait for the end of the run."""

@@ -27,9 +27,10 @@ class Terminal:
     Keys come unbuffered and unechoed; the signals of Ctrl-C, Ctrl-Z and Ctrl-\\\\ stay signals.
     """
 
-    def __init__(self, reading: int, writing: int) -> None:
+    def __init__(self, reading: int, writing: int, encoding: str = "utf-8") -> None:
         self.reading = reading
         self.writing = writing
+        self.encoding = encoding
         self._saved: list[Any] | None = None
         self._view = ViewState(alt_screen=False, cursor_visible=True, mouse_mode=False)
 
@@ -107,7 +108,7 @@ class Terminal:
 
     def write(self, text: str) -> None:
         """Write all of ``text``."""
-        left = memoryview(text.encode("utf-8", "replace"))
+        left = memoryview(text.encode(self.encoding, "replace"))
         while left:
             left = left[os.write(self.writing, left) :]
 

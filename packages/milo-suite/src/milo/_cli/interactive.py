@@ -5,8 +5,10 @@ from __future__ import annotations
 import signal
 from contextlib import AbstractContextManager, nullcontext
 
+import click
+
 from milo._cli.execution import Run
-from milo._cli.interrupts import leave_at_once
+from milo._cli.interrupts import WINDING_DOWN, leave_at_once
 from milo._cli.outcome import Outcome, closing_lines
 from milo._cli.streams import LineWriter
 from milo_core import Action
@@ -59,6 +61,9 @@ class InteractiveRun(Run):
 
 class _App(PipelineApp):
     signum = 0
+
+    def _winding_down(self) -> None:
+        click.echo(WINDING_DOWN, err=True)
 
     def _interrupted(self, signum: int) -> None:
         self.signum = signum  # the run has been cancelled by then; the command says the rest
