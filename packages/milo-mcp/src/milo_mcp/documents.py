@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 from milo_mcp.runs import Run
 from milo_mcp.uris import LogsOf, logs_uri
 from milo_pipeline.phase_status import PhaseStatus
 from milo_pipeline.state import PipelineState
+from milo_pipeline.text import printable
 from milo_pipeline.timeline import pipeline_to_timeline
 
 PAGE: Final = 500
@@ -16,15 +16,6 @@ PAGE: Final = 500
 
 LAST_LINES: Final = 20
 """How many of them an answer to a tool repeats."""
-
-# Escape sequences as a whole, then what is left of C0 and C1 but the tab.
-_CONTROL: Final = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"
-    r"|\x1b[\]PX^_].*?(?:\x1b\\|\x07|$)"
-    r"|\x1b[ -/]*[0-~]"
-    r"|[\x00-\x08\x0a-\x1f\x7f-\x9f]",
-    re.DOTALL,
-)
 
 
 class CursorError(ValueError):
@@ -68,7 +59,7 @@ def log_page(run: Run, phase: PhaseStatus, address: LogsOf) -> dict[str, Any]:
         "phase": phase.name,
         "status": phase.status,
         "first": first,
-        "lines": [{"line": plain(each.line), "stream": each.stream} for each in lines],
+        "lines": [{"line": printable(each.line), "stream": each.stream} for each in lines],
         "next_cursor": after,
         "more": after < written,
     }
@@ -79,19 +70,10 @@ def failures(run: Run) -> list[dict[str, Any]]:
     return [
         {
             "phase": phase.name,
-            "error": plain(phase.error),
+            "error": printable(phase.error),
             "logs": logs_uri(run.id, phase.name),
-            "last_lines": [plain(each.line) for each in phase.logs[-LAST_LINES:]],
+            "last_lines": [printable(each.line) for each in phase.logs[-LAST_LINES:]],
         }
         for phase in run.state.phases
         if phase.status == "failed"
     ]
-
-
-def plain(text: str) -> str:
-    """``text`` without what would do something to a terminal.
-
-    >>> plain("\\x1b[31mred\\x1b[0m\\ttab\\x07")
-    'red\\ttab'
-    """
-    return _CONTROL.sub("", text)

@@ -9,9 +9,9 @@ from typing import Final
 from rich.cells import cell_len
 
 from milo_pipeline import PhaseStatus, PipelineState, PipelineViewState
+from milo_pipeline.text import in_words, one_line, printable
 from milo_tui.frames import Size
 from milo_tui.symbols import UNICODE
-from milo_tui.text import in_words, one_line, printable
 
 OVERVIEW_KEYS: Final = "↑↓ select  ⏎ lines  ? keys  q quit"
 LINES_KEYS: Final = "↑↓ scroll  g top  G end  f follow  / search  ⏎ back  ? keys  q quit"
@@ -141,10 +141,11 @@ def _picture(
 
 def _phase(phase: PhaseStatus, selected: bool, now: float) -> PhaseRow:
     sign, name = UNICODE.of(phase.status), one_line(phase.name)
-    return PhaseRow(sign, name, phase.status, _words(phase, now), _latest(phase), selected)
+    return PhaseRow(sign, name, phase.status, words_of(phase, now), latest_of(phase), selected)
 
 
-def _words(phase: PhaseStatus, now: float) -> str:
+def words_of(phase: PhaseStatus, now: float) -> str:
+    """How a phase is and how long it has been, in a few words; none for one that waits."""
     if phase.status == "pending":
         return ""
     if phase.source:
@@ -159,7 +160,8 @@ def _words(phase: PhaseStatus, now: float) -> str:
     return f"{words}, attempt {phase.attempt}" if phase.attempt > 1 else words
 
 
-def _latest(phase: PhaseStatus) -> str:
+def latest_of(phase: PhaseStatus) -> str:
+    """What a phase says last: its error, or its last line while it runs."""
     if phase.status in ("failed", "skipped", "retrying"):
         return one_line(phase.error)
     if phase.status == "running" and phase.logs:

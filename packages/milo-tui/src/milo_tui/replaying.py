@@ -15,11 +15,11 @@ from milo_core import Action, SpecialKey
 from milo_core.actions import KEY, RESIZE, TICK
 from milo_pipeline import PhaseStatus, PipelineState, PipelineViewState, make_detail_reducer
 from milo_pipeline.exports import Span, Timeline
+from milo_pipeline.text import in_words
 from milo_tui.app import App
 from milo_tui.frames import Size
 from milo_tui.pipeline_picture import picture_of
 from milo_tui.pipeline_view import Rows, pipeline_rows
-from milo_tui.text import in_words
 
 STATE: Final = "@@PIPELINE_STATE"
 PACE: Final = 0.05

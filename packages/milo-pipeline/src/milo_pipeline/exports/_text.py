@@ -6,14 +6,9 @@ import re
 from html import escape
 from typing import Final
 
-_ESCAPE_SEQUENCES: Final = re.compile(
-    r"""
-    (?:\x1b\[|\x9b) [0-?]* [ -/]* [@-~]                                   # colours, cursor moves
-  | (?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f]) .*? (?:\x07|\x9c|\x1b\\|$)    # titles, links
-  | \x1b [ -/]* [0-~]                                                     # everything shorter
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+from milo_pipeline.text import ESCAPE_SEQUENCES
+from milo_pipeline.text import in_words as seconds_in_words
+
 # Controls, line separators, marks that turn text around, and what XML or UTF-8 cannot hold.
 _UNSEEN: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
@@ -37,7 +32,7 @@ def readable(line: str) -> str:
     """
     if line.isprintable():
         return line
-    writings = [part for part in _ESCAPE_SEQUENCES.sub("", line).split("\r") if part.strip()]
+    writings = [part for part in ESCAPE_SEQUENCES.sub("", line).split("\r") if part.strip()]
     return visible((writings[-1] if writings else "").expandtabs(8))
 
 
@@ -65,19 +60,14 @@ def shortened(text: str, most: int) -> str:
 
 
 def in_words(seconds: float) -> str:
-    """A duration as people write it.
+    """A duration as people write it, less than a second in milliseconds.
 
     >>> in_words(0.0123), in_words(2.5), in_words(75), in_words(7384)
     ('12 ms', '2.50 s', '1 min 15 s', '2 h 3 min')
     """
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
-    if seconds < 59.995:
-        return f"{seconds:.2f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
+    return seconds_in_words(seconds)
 
 
 def counted(number: int, noun: str) -> str:

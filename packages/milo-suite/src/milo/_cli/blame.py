@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 from types import FrameType
 
-from milo_tui.text import one_line
+from milo_pipeline.text import one_line
 
 
 def describe(error: BaseException, folder: Path) -> str:

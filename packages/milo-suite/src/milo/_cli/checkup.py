@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from milo._cli.misfits import Misfit, misfits
 from milo._cli.plugins import Plugin, inspect_plugins, is_gil_on
-from milo_tui.text import one_line
+from milo_pipeline.text import one_line
 
 PACKAGES: Final = (
     "milo-suite",

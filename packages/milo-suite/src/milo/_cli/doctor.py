@@ -15,8 +15,8 @@ from milo._cli.checkup import OPTIONAL, VARIABLES, Checkup, check_up
 from milo._cli.plan_text import table_lines
 from milo._cli.plugins import plugins_object
 from milo._cli.streams import LineWriter, stdout_kept_apart
+from milo_pipeline.text import counted, one_line
 from milo_tui.symbols import symbols_for
-from milo_tui.text import counted, one_line
 
 UNWELL: Final = 1
 """The exit code when something is wrong."""

@@ -7,7 +7,7 @@ from enum import IntEnum
 import click
 
 from milo_core.errors import MiloError
-from milo_tui.text import one_line
+from milo_pipeline.text import one_line
 
 
 class Exit(IntEnum):

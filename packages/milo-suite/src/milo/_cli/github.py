@@ -29,7 +29,7 @@ from milo._cli.streams import LineWriter
 from milo_core import Action
 from milo_pipeline import PipelineState
 from milo_pipeline.statuses import CANCELLED
-from milo_tui.text import counted, one_line, printable
+from milo_pipeline.text import counted, one_line, printable
 
 
 def is_github_actions(environ: Mapping[str, str] = os.environ) -> bool:

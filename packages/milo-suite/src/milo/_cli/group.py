@@ -10,7 +10,7 @@ from milo import __version__
 from milo._cli.errors import Exit
 from milo_core.errors import PluginError
 from milo_core.plugins import PluginGroup, plugin_group
-from milo_tui.text import one_line
+from milo_pipeline.text import one_line
 
 PLUGINS = "milo.cli"
 _OWN = {

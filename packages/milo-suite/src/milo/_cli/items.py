@@ -15,7 +15,7 @@ from milo_pipeline.statuses import (
     SKIPPED,
     UNDERWAY,
 )
-from milo_tui.text import counted
+from milo_pipeline.text import counted
 
 MOST_TOLD: Final = 20
 """How many failed or skipped items of a phase have a line of their own."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from milo._cli.errors import Exit
 from milo_pipeline import PhaseStatus, PipelineState
-from milo_tui.text import counted, in_words, one_line, printable
+from milo_pipeline.text import counted, in_words, one_line, printable
 
 if TYPE_CHECKING:
     from milo_pipeline.exports import CriticalStep

@@ -15,7 +15,7 @@ from milo._cli.streams import LineWriter
 from milo_core import Action
 from milo_pipeline import PipelineState
 from milo_pipeline.statuses import SKIPPED
-from milo_tui.text import counted, in_words, one_line, printable
+from milo_pipeline.text import counted, in_words, one_line, printable
 
 _WIDEST_NAME = 24
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from milo_pipeline import Phase, PhasePolicy, Pipeline
+from milo_pipeline.text import one_line
 from milo_tui.symbols import Symbols
-from milo_tui.text import one_line
 
 _MOST_IN_A_LEVEL = 8
 _HEADER = ("phase", "depends on", "parallel", "policy", "weight", "description")

@@ -16,7 +16,7 @@ from milo._cli.plan_text import table_lines
 from milo._cli.streams import LineWriter, stdout_kept_apart
 from milo_core.errors import MiloError, PluginError
 from milo_core.plugins import PluginGroup, plugin_group
-from milo_tui.text import counted, one_line
+from milo_pipeline.text import counted, one_line
 
 BROKEN: Final = 1
 """The exit code when something is broken."""

@@ -10,19 +10,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from milo._cli.items import count_of, worth_a_row
+from milo._cli.items import worth_a_row
 from milo_pipeline import PhaseStatus, PipelineState
+from milo_pipeline.text import in_words, one_line
+from milo_tui.pipeline_picture import latest_of, words_of
+from milo_tui.pipeline_view import STYLES
 from milo_tui.symbols import Symbols
-from milo_tui.text import in_words, one_line, printable
 
-_STYLES = {
-    "pending": "dim",
-    "running": "cyan",
-    "retrying": "yellow",
-    "completed": "green",
-    "failed": "bold red",
-    "skipped": "yellow",
-}
 _UNDERWAY = ("running", "retrying")
 _ASKED = (*_UNDERWAY, "failed")
 """What a phase is whose items are worth a look."""
@@ -110,7 +104,7 @@ def _table(
     table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     for phase in phases:
         sign, name = symbols.of(phase.status), one_line(phase.name)
-        table.add_row(*_row(phase, Text(sign, style=_STYLES.get(phase.status, "")), name, now))
+        table.add_row(*_row(phase, Text(sign, style=STYLES.get(phase.status, "")), name, now))
         for item in items.get(phase.name, ()):
             if isinstance(item, int):
                 table.add_row("", Text(f"{symbols.more} and {item} more", style="dim"))
@@ -123,37 +117,13 @@ def _table(
 
 def _row(phase: PhaseStatus, sign: Text, name: str, now: float) -> tuple[Text, ...]:
     """What stands in the columns for a phase, or for an item of one."""
-    style = _STYLES.get(phase.status, "")
+    style = STYLES.get(phase.status, "")
     return (
         sign,
         Text(name, style="" if phase.status != "pending" else "dim"),
-        Text(_status(phase, now), style=style),
-        Text(_latest(phase), style="red" if phase.status == "failed" else "dim"),
+        Text(words_of(phase, now), style=style),
+        Text(latest_of(phase), style="red" if phase.status == "failed" else "dim"),
     )
-
-
-def _status(phase: PhaseStatus, now: float) -> str:
-    if phase.status == "pending":
-        return ""
-    if phase.source:
-        return f"from {one_line(phase.source)}"
-    underway = phase.status in _UNDERWAY
-    words = in_words(max(0.0, now - phase.started_at) if underway else phase.elapsed)
-    if phase.status not in ("running", "completed"):
-        words = f"{phase.status} {words}"
-    if phase.items:
-        done = count_of(phase.items).done
-        words = f"{words}, {done}/{len(phase.items)}"
-    return f"{words}, attempt {phase.attempt}" if phase.attempt > 1 else words
-
-
-def _latest(phase: PhaseStatus) -> str:
-    """What a phase says last: its error, or its last line while it runs."""
-    if phase.status in ("failed", "skipped", "retrying"):
-        return one_line(phase.error)
-    if phase.status == "running" and phase.logs:
-        return printable(phase.logs[-1].line)
-    return ""
 
 
 def _the_rest(

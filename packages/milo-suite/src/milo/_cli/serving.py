@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from milo._cli.errors import CommandError
-from milo_tui.text import one_line
+from milo_pipeline.text import one_line
 
 if TYPE_CHECKING:
     from milo_mcp import PipelineControls, TimelineServer, Wire

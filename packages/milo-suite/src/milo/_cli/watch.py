@@ -35,7 +35,7 @@ from milo._cli.watcher import Batch, Roots, Watcher
 from milo_core.errors import MiloError
 from milo_pipeline import Pipeline, PipelineResult
 from milo_pipeline.caching import DEFAULT_CACHE
-from milo_tui.text import one_line
+from milo_pipeline.text import one_line
 
 Word: TypeAlias = "Batch | int | Exception"
 """Changes; a signal; what ended the watching."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
-_ESCAPE_SEQUENCES = re.compile(
+ESCAPE_SEQUENCES: Final = re.compile(
     r"""
     (?:\x1b\[|\x9b) [0-?]* [ -/]* [@-~]                          # colours, cursor moves
   | (?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f]) .*? (?:\x07|\x9c|\x1b\\|$)  # titles, links
@@ -13,7 +14,7 @@ _ESCAPE_SEQUENCES = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 # C0 and C1 controls, line separators, and the marks that turn text around.
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def printable(line: str) -> str:
@@ -28,7 +29,7 @@ def printable(line: str) -> str:
     """
     if line.isprintable():
         return line
-    plain = _ESCAPE_SEQUENCES.sub("", line)
+    plain = ESCAPE_SEQUENCES.sub("", line)
     writings = [part for part in plain.split("\r") if part.strip()]
     return _CONTROLS.sub("", (writings[-1] if writings else "").expandtabs(8))
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from milo_pipeline.text import in_words, one_line, printable
 from milo_tui.symbols import ASCII, UNICODE, symbols_for
-from milo_tui.text import in_words, one_line, printable
 
 
 @pytest.mark.parametrize(
