@@ -135,6 +135,26 @@ def test_a_view_state_is_applied_where_it_differs():
         assert screen.rows[0] == "inline"  # it stays, as there is no other screen to leave
 
 
+def test_the_mouse_is_told_where_it_is_wanted():
+    """The terminal is asked to tell, and told to stop when it is left."""
+
+    def reduce(state, action):
+        if action.type == "@@MOUSE":
+            return f"{action.payload.kind} at {action.payload.column}"
+        if action.type == "@@RESIZE":
+            return ReducerResult(state, view=ViewState(mouse_mode=True))
+        return state
+
+    with running(App(reducer=quitting(reduce), initial_state="nowhere", view=show)) as screen:
+        screen.wait_for("nowhere")
+        assert 1006 << 5 in screen._screen.mode
+        screen.send(b"\x1b[<0;10;5M")
+        screen.wait_for("press at 9")
+        screen.press("q")
+        screen.join()
+        screen.wait_for(lambda text: 1006 << 5 not in screen._screen.mode)
+
+
 def test_it_attaches_to_a_store_that_is_there():
     """The store's changes are shown, whoever makes them, and it is open afterwards."""
     store = Store(quitting(lambda state, action: action.payload or state), "first")

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from milo_core import Key, SpecialKey
+from milo_tui import Mouse
 from milo_tui.keys import KeyReader
 
 NAMED = {
@@ -73,6 +74,21 @@ def test_characters_are_themselves(char):
 def test_unknown_sequences_are_no_keys(sent):
     """They do not fall apart into an Escape and some characters; what follows is read."""
     assert read(f"{sent}q") == [Key(char="q")]
+
+
+MICE = {
+    "\x1b[<0;10;5M": Mouse("press", 9, 4, "left"),
+    "\x1b[<2;1;1m": Mouse("release", 0, 0, "right"),
+    "\x1b[<35;3;4M": Mouse("move", 2, 3),
+    "\x1b[<64;3;4M": Mouse("scroll_up", 2, 3),
+    "\x1b[<81;3;4M": Mouse("scroll_down", 2, 3, ctrl=True),
+}
+
+
+@pytest.mark.parametrize("sent", MICE)
+def test_the_mouse_is_told_with_its_place(sent):
+    """Between keys, in their order."""
+    assert read(f"a{sent}b") == [Key(char="a"), MICE[sent], Key(char="b")]
 
 
 def test_an_escape_alone_is_known_when_nothing_follows():

@@ -68,6 +68,7 @@ __all__ = [
     "MiloError",
     "MissingPluginError",
     "MissingValueError",
+    "Mouse",
     "NoRetry",
     "NotifyEvent",
     "NotifyResult",
@@ -319,7 +320,7 @@ if TYPE_CHECKING:
         pipeline_to_timeline,
         set_active_pipeline,
     )
-    from milo_tui import App, AppError, Size, TemplateError, ViewError
+    from milo_tui import App, AppError, Mouse, Size, TemplateError, ViewError
 else:
     # milo_mcp and milo_tui are light until a name of them is asked for, milo_durable is not.
     _PACKAGES = (

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
-from milo_core import Action, Store, ViewState
+from milo_core import Action, Key, Store, ViewState
 from milo_core.actions import KEY, RESIZE, TICK
 from milo_core.results import merge_views
 from milo_core.store import Middleware
@@ -20,6 +20,7 @@ from milo_tui.errors import AppError, TemplateError, ViewError
 from milo_tui.frames import Painter, Size, plain_rows
 from milo_tui.keys import KeyReader
 from milo_tui.loop import Pace, Waker, signals_to, wait
+from milo_tui.mouse import MOUSE, Mouse
 from milo_tui.screen import Screen
 from milo_tui.terminal import DEFAULT, Terminal
 
@@ -41,7 +42,8 @@ class App(Generic[State]):
     """A store whose state is shown on the terminal, and which is told of keys.
 
     ``run`` dispatches ``@@RESIZE`` with a ``Size`` at first, ``@@KEY`` with a ``Key`` for each key,
-    and ``@@TICK`` every ``tick_rate`` seconds, until a reducer answers ``Quit``. After changes
+    ``@@MOUSE`` with a ``Mouse`` where a ``ViewState`` has asked for it, and ``@@TICK`` every
+    ``tick_rate`` seconds, until a reducer answers ``Quit``. After changes
     of the state the view is asked for a frame, at most sixty times a second. All of that
     happens on the thread that called ``run``; sagas and commands run as in any store.
 
@@ -263,7 +265,7 @@ class Session:
         return max(0.0, min(due)) if due else None
 
     def _read(self, is_ready: bool) -> None:
-        keys = []
+        keys: list[Key | Mouse] = []
         if is_ready:
             data = self._terminal.read()
             self._has_hung_up = not data
@@ -272,7 +274,7 @@ class Session:
         elif self._keys.is_waiting and time.monotonic() >= self._escape_at:
             keys = self._keys.flush()
         for key in keys:
-            self._store.dispatch(Action(KEY, key))
+            self._store.dispatch(Action(KEY if isinstance(key, Key) else MOUSE, key))
             if self._store.quit_requested:
                 return
 

@@ -1,4 +1,4 @@
-"""From the bytes of a terminal to ``Key``. prompt_toolkit knows the sequences."""
+"""From the bytes of a terminal to ``Key`` and ``Mouse``. prompt_toolkit knows the sequences."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from prompt_toolkit.input.ansi_escape_sequences import ANSI_SEQUENCES
 from prompt_toolkit.keys import Keys
 
 from milo_core import Key, SpecialKey
+from milo_tui.mouse import Mouse, mouse_of
 
 # A whole sequence, or the beginning of one that has not arrived yet.
 _SEQUENCE: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O[ -~]|(?!\[|O)[^\x1b])", re.DOTALL)
@@ -29,7 +30,7 @@ _PREFIXES: Final = (("c-s-", True, True), ("c-", True, False), ("s-", False, Tru
 
 
 class KeyReader:
-    """Takes bytes as they come and gives the keys that they stand for.
+    """Takes bytes as they come and gives the keys that they stand for, and what the mouse does.
 
     Sequences that nobody knows are no keys, and never fall apart into some: an Escape that was
     not pressed would close what it was not meant to. Bytes that are no UTF-8 are the character
@@ -48,16 +49,16 @@ class KeyReader:
         """Whether what has come may be the Escape key, or the beginning of a sequence."""
         return bool(self._text)
 
-    def feed(self, data: bytes) -> list[Key]:
+    def feed(self, data: bytes) -> list[Key | Mouse]:
         """The keys that are complete with ``data``."""
         return self._read(self._decoder.decode(data), ended=False)
 
-    def flush(self) -> list[Key]:
+    def flush(self) -> list[Key | Mouse]:
         """The keys that they were, now that nothing has followed for a while."""
         return self._read("", ended=True)
 
-    def _read(self, text: str, *, ended: bool) -> list[Key]:
-        keys = []
+    def _read(self, text: str, *, ended: bool) -> list[Key | Mouse]:
+        keys: list[Key | Mouse | None] = []
         text = self._text + text
         at = 0
         while at < len(text):
@@ -84,10 +85,10 @@ def _unfinished(behind: str) -> Key | None:
     return Key(char=behind, alt=True) if len(behind) == 1 else None
 
 
-def _sequence(text: str) -> Key | None:
+def _sequence(text: str) -> Key | Mouse | None:
     if text in ANSI_SEQUENCES:
         return _known(ANSI_SEQUENCES[text])
-    return _with_alt(_character(text[1])) if len(text) == 2 else None
+    return _with_alt(_character(text[1])) if len(text) == 2 else mouse_of(text)
 
 
 def _character(text: str) -> Key | None:
