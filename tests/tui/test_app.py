@@ -3,14 +3,17 @@
 import subprocess
 import sys
 import threading
+from queue import SimpleQueue
 
 import pytest
 from rich.panel import Panel
 
+import milo_tui.app
 from milo_core import Action, Cmd, Key, Quit, ReducerResult, Store, TickCmd, ViewState
 from milo_core.errors import StateError
 from milo_effects import Put
 from milo_tui import App, AppError, TemplateError, ViewError
+from milo_tui.loop import wait
 from milo_tui.testing import PATIENCE, running
 
 
@@ -155,6 +158,21 @@ def test_the_mouse_is_told_where_it_is_wanted():
         screen.wait_for(lambda text: 1006 << 5 not in screen._screen.mode)
 
 
+def test_a_frame_is_drawn_again_on_another_screen():
+    """Although it is the same: nothing of it stands there."""
+
+    def reduce(state, action):
+        if action.type == "@@KEY" and action.payload.char == "a":
+            return ReducerResult(state, view=ViewState(alt_screen=False))
+        return state
+
+    with running(App(reducer=quitting(reduce), initial_state="same", view=show)) as screen:
+        screen.wait_for("same")
+        screen.press("a")
+        screen.wait_for(lambda text: not screen._screen.is_alternate and "same" in text)
+        screen.press("q")
+
+
 def test_it_attaches_to_a_store_that_is_there():
     """The store's changes are shown, whoever makes them, and it is open afterwards."""
     store = Store(quitting(lambda state, action: action.payload or state), "first")
@@ -189,6 +207,42 @@ def test_many_changes_are_few_frames():
     store.shutdown()
     assert frames == sorted(frames)
     assert len(frames) < 2000
+
+
+def test_frames_have_their_pace(monkeypatch):
+    """Until the next is due, changes wait; the last state is always drawn."""
+    monkeypatch.setattr(milo_tui.app, "FRAMES_PER_SECOND", 1 / 3600)
+    frames = []
+
+    def view(state, size):
+        frames.append(state)
+        return str(state)
+
+    count = quitting(lambda state, action: state + (action.type == "@@KEY"))
+    with running(App(reducer=count, initial_state=0, view=view)) as screen:
+        screen.wait_for("0")
+        screen.press("a", "b", "c", "q")
+    assert frames == [0, 3]
+
+
+def test_an_idle_application_waits(monkeypatch):
+    """Once a change has been drawn, it waits for the next without end, and for nothing else."""
+    waits = SimpleQueue()
+
+    def waiting(descriptors, timeout):
+        waits.put(timeout)
+        return wait(descriptors, timeout)
+
+    monkeypatch.setattr(milo_tui.app, "wait", waiting)
+    count = quitting(lambda state, action: state + (action.type == "@@KEY"))
+    with running(App(reducer=count, initial_state=0, view=show)) as screen:
+        for number in range(1, 4):
+            screen.press("a")
+            screen.wait_for(str(number))
+            while waits.get(timeout=PATIENCE) is not None:
+                pass
+        screen.press("q")
+    assert waits.qsize() < 50
 
 
 def test_what_a_reducer_raises_is_raised():
