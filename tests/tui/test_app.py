@@ -14,7 +14,7 @@ from milo_core.errors import StateError
 from milo_effects import Put
 from milo_tui import App, AppError, TemplateError, ViewError
 from milo_tui.loop import wait
-from milo_tui.testing import PATIENCE, running
+from milo_tui.testing import PATIENCE, Running, running
 
 
 def quitting(reducer):
@@ -293,6 +293,31 @@ def test_a_template_that_is_not_there_is_told_when_it_runs():
     app = App(template="nowhere.kida", reducer=lambda state, action: state)
     with pytest.raises(TemplateError, match=r"nowhere\.kida"):
         app.run()
+
+
+@pytest.mark.parametrize("while_drawing", [True, False])
+def test_a_terminal_that_hangs_up_ends_it(while_drawing):
+    """With the state that it was in, and the exit code of SIGHUP."""
+
+    def view(state, size):
+        if state == 1:
+            screen.hang_up()  # before anything of this frame is written
+        return str(state)
+
+    store = Store(lambda state, action: state + (action.type == "ADD"), 0)
+    app = App(store=store, view=view)
+    screen = Running(app, 80, 24)
+    try:
+        screen.wait_for("0")
+        if while_drawing:
+            store.dispatch(Action("ADD"))
+        else:
+            screen.hang_up()
+        assert screen.join() == while_drawing
+    finally:
+        screen.close()
+        store.shutdown()
+    assert app.exit_code == 129
 
 
 def test_a_terminal_of_one_character_is_enough():

@@ -67,6 +67,17 @@ def test_it_can_be_suspended_and_resumed(tmp_path):
         terminal.type("exit\n")
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_terminal_that_is_gone_ends_it(at_once):
+    """As it ends any program: by SIGHUP, and without a word."""
+    with on_terminal(COUNTER) as (process, terminal):
+        terminal.wait_for("count 0")
+        if at_once:
+            terminal.press("+")
+        terminal.hang_up()
+        assert process.wait(PATIENCE) == -signal.SIGHUP
+
+
 def test_it_fits_another_size():
     """A terminal that becomes smaller or larger gets a frame of that size."""
     with on_terminal(COUNTER) as (process, terminal):

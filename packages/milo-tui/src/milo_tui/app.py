@@ -319,10 +319,13 @@ class Session:
 
     def _draw(self) -> None:
         self._is_dirty = False  # before the state is read: what changes from now on is drawn again
-        if self._terminal.show(self._wanted()):
-            self._screen.forget(alternate=self._terminal.is_alternate)
         rows = self._painter.rows(_seen(self._view, self._store.state, self._size), self._size)
-        self._terminal.write(self._screen.draw(rows))
+        try:
+            if self._terminal.show(self._wanted()):
+                self._screen.forget(alternate=self._terminal.is_alternate)
+            self._terminal.write(self._screen.draw(rows))
+        except OSError:  # the terminal is gone
+            self._has_hung_up = True
         self._pace.drawn()
 
 
