@@ -209,6 +209,22 @@ def test_q_quits_and_cancels_what_runs():
     assert app.result.state.error == "cancelled"
 
 
+def test_escape_goes_back_and_then_quits(site):
+    """From the lines to the phases, and from these to the end."""
+    site.gate.set()
+    site.fails = 0
+    app = App.from_pipeline(site.pipeline)
+    with running(app) as screen:
+        screen.wait_for("✓ site  completed")
+        screen.press("enter")
+        screen.wait_for("found 3 pages")
+        screen.press("escape")
+        screen.wait_for("✓ write")
+        screen.press("escape")
+        screen.join()
+    assert app.exit_code == 0
+
+
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (2, 2), (10, 3), (20, 5), (300, 100)])
 def test_it_fits_any_terminal(site, width, height):
     """Nothing sticks out, and it can be walked through."""
