@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import warnings
 from contextlib import asynccontextmanager
 
@@ -72,6 +73,11 @@ async def following(client, *uris):
             return event.uri
 
         yield heard
+
+
+def heed_signals():
+    """In a new process: in the background of a shell SIGINT is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 async def read(client, uri):

@@ -8,6 +8,7 @@ import sys
 from contextlib import contextmanager
 
 import pytest
+from mcp_clients import heed_signals
 
 PATIENCE = 30
 PING = b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {}}\n'
@@ -45,7 +46,8 @@ SERVING = "import asyncio, milo_mcp; asyncio.run(milo_mcp.TimelineServer().serve
 def served(program, **options):
     """A process that runs ``program``, and does not outlive the block."""
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    with subprocess.Popen([sys.executable, "-c", program], **{**pipes, **options}) as process:
+    options = {**pipes, "preexec_fn": heed_signals, **options}
+    with subprocess.Popen([sys.executable, "-c", program], **options) as process:
         try:
             yield process
         finally:

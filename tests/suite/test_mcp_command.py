@@ -9,7 +9,17 @@ from contextlib import asynccontextmanager
 
 import pytest
 from mcp import MCPError, StdioServerParameters
-from mcp_clients import ACTIVE, PATIENCE, both_eras, call, connected, following, over_http, read
+from mcp_clients import (
+    ACTIVE,
+    PATIENCE,
+    both_eras,
+    call,
+    connected,
+    following,
+    heed_signals,
+    over_http,
+    read,
+)
 from suite_tools import environment
 
 TWO = """
@@ -84,6 +94,7 @@ async def process(*words, **variables):
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env={**environment(), **variables},
+        preexec_fn=heed_signals,
     )
     try:
         async with asyncio.timeout(PATIENCE):
@@ -209,6 +220,7 @@ def test_a_signal_cancels_what_runs_and_ends_it(write, transport, signum):
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            preexec_fn=heed_signals,
         )
         hello = {
             "protocolVersion": "2025-06-18",

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import termios
@@ -63,7 +64,7 @@ def started(command, width, height, **variables):
         stdout=terminal.slave,
         stderr=terminal.slave,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509  # on Linux
+        preexec_fn=_begin,  # noqa: PLW1509  # only system calls
         env={**os.environ, "TERM": "xterm-256color", "PS1": "$ ", **variables},
     )
     try:
@@ -73,3 +74,10 @@ def started(command, width, height, **variables):
         process.kill()
         process.wait()
         terminal.close()
+
+
+def _begin():
+    """Own the terminal, and heed the signals that nohup and shells have their children ignore."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    for signum in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_DFL)
