@@ -48,6 +48,7 @@ BENCHMARKS = [
 ]
 DURABLE = ROOT / "benchmarks" / "durable.py"
 ON_POSTGRES = ["milo-durable"]
+OTHER_GROUPS = {"milo-tui": ["templates"]}
 # Of the Model Context Protocol's project. Its package asks for a newer Node.js than its command
 # line needs.
 INSPECTOR = "@modelcontextprotocol/inspector@2.12.0"
@@ -180,7 +181,7 @@ def imports(session: nox.Session) -> None:
 @nox.parametrize("package", [nox.param(p, id=name) for name, p in PACKAGES.items()])
 def tests(session: nox.Session, package: Package) -> None:
     """One package's tests, examples and README on its wheel and declared dependencies alone."""
-    install(session, [package.name], ["test"])
+    install(session, [package.name], ["test", *OTHER_GROUPS.get(package.name, [])])
     beside = postgres() if package.name in ON_POSTGRES else []
     pytest(session, "--pyargs", package.tests, package.import_name, package.readme, beside=beside)
 

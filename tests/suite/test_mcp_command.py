@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 from contextlib import asynccontextmanager
 
@@ -318,6 +319,23 @@ def test_bad_usage_is_one_line(write, milo_process, words, says):
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.startswith("milo: error: ")
     assert says in ended.err and ended.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("closed", [0, 1])
+def test_without_stdin_or_stdout_it_is_told(write, closed):
+    """In one line."""
+    file = write("build.py", ONE)
+    command = [sys.executable, "-m", "milo", "mcp", str(file)]
+    ran = subprocess.run(
+        command,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: os.close(closed),
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert ran.returncode == 2
+    assert b"stdin or stdout is closed" in ran.stderr and b"add --http PORT" in ran.stderr
+    assert ran.stderr.count(b"\n") == 1
 
 
 def test_a_taken_port_is_an_error(write, milo_process):

@@ -6,6 +6,7 @@ Imports nothing of MCP.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sys
 import threading
@@ -35,6 +36,8 @@ class Wire:
     """
 
     def __init__(self) -> None:
+        if sys.__stdin__ is None or sys.__stdout__ is None:  # its number may be another file's now
+            raise OSError(errno.EBADF, "stdin or stdout is closed")
         _flush(sys.stdout)
         self._incoming, self._outgoing = os.dup(0), os.dup(1)
         self.is_terminal = os.isatty(self._incoming)

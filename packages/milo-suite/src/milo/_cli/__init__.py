@@ -42,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     make_forgiving(sys.stdout)
     code = _exit_code(argv)
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed before we began
+            sys.stdout.flush()
     except BrokenPipeError:  # the reader has gone; it wanted no more
         discard(sys.stdout)
     sys.exit(code)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from milo._cli.errors import CommandError
 from milo._cli.interrupts import exit_code_of, leave_at_once, signals_told_to
 from milo._cli.options import target_arguments
 from milo._cli.resolve import resolve_pipelines
@@ -27,7 +28,7 @@ from milo_core import Action
 from milo_pipeline import Pipeline, get_active_pipeline, set_active_pipeline
 
 if TYPE_CHECKING:
-    from milo_mcp import PipelineControls
+    from milo_mcp import PipelineControls, Wire
 
 
 @click.command()
@@ -70,9 +71,7 @@ def mcp(
     _check_options(port, host)
     refuse_unless_installed()
     if port is None:
-        from milo_mcp import Wire
-
-        wire = Wire()  # before the target is imported, which may print
+        wire = _wire()  # before the target is imported, which may print
         if wire.is_terminal:
             say("this speaks MCP on stdin and stdout; a client starts it. Ctrl-C to stop")
         controls = _controls(resolve_pipelines(target, args), allow_run=allow_run)
@@ -82,6 +81,17 @@ def mcp(
     server = timeline_server(controls)
     way = on_port(server, port, host=host or LOOPBACK, token=token)
     return _serve(Service(server, way, controls))
+
+
+def _wire() -> Wire:
+    from milo_mcp import Wire
+
+    try:
+        return Wire()
+    except OSError as closed:
+        raise CommandError(
+            f"cannot serve here ({closed}); have a client start this, or add --http PORT"
+        ) from closed
 
 
 def _check_options(port: int | None, host: str | None) -> None:
