@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from milo_pipeline.text import in_words, one_line, printable
-from milo_tui.symbols import ASCII, UNICODE, symbols_for
 
 
 @pytest.mark.parametrize(
@@ -56,20 +55,3 @@ def test_nothing_printable_says_reaches_the_terminal_as_a_command(line):
 def test_durations(seconds, words):
     """Two units at most, and never 60 of the smaller one."""
     assert in_words(seconds) == words
-
-
-@pytest.mark.parametrize(
-    ("encoding", "symbols"),
-    [
-        ("utf-8", UNICODE),
-        ("UTF-16", UNICODE),
-        ("ascii", ASCII),
-        ("latin-1", ASCII),
-        ("cp1252", ASCII),
-        (None, ASCII),
-        ("no such encoding", ASCII),
-    ],
-)
-def test_symbols_fit_the_encoding(encoding, symbols):
-    """Unicode signs only where every one of them can be written."""
-    assert symbols_for(encoding) is symbols
