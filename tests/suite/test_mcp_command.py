@@ -109,9 +109,15 @@ async def process(*words, **variables):
         await running.communicate()
 
 
-async def ended(running, client, run=None):
-    """Follow a timeline to its end; the last of it."""
-    uri = ACTIVE if run is None else run["timeline"]
+def open_gate(folder):
+    """Returns once the phase has opened its end."""
+    with open(folder / "gate", "w"):
+        pass
+
+
+async def ended(client, run):
+    """Follow a run to its end; the last of its timeline."""
+    uri = run["timeline"]
     async with following(client, uri) as heard:
         while (shown := await read(client, uri))["status"] in ("pending", "running"):
             assert await heard() == uri
@@ -150,7 +156,7 @@ def test_every_pipeline_of_a_file_can_be_run(write, mode):
             (line,) = (await read(client, phase["logs"]))["lines"]
             assert line["line"] == "{made}"
             run = await call(client, "run_pipeline", pipeline="deploy", params={"to": "there"})
-            assert (await ended(None, client, run))["status"] == "completed"
+            assert (await ended(client, run))["status"] == "completed"
 
     asyncio.run(scenario())
 
@@ -358,15 +364,11 @@ def test_a_run_is_followed_while_it_is_performed(write, folder, mode):
     file = write("build.py", GATED)
     os.mkfifo(folder / "gate")
 
-    def open_gate():
-        with open(folder / "gate", "w"):
-            pass
-
     async def scenario():
         async with process("run", file, "--json", "--mcp", 0) as running:
             async with connected(running.url, mode) as client:
                 async with following(client, ACTIVE) as heard:
-                    await asyncio.to_thread(open_gate)  # which waits for the phase
+                    await asyncio.to_thread(open_gate, folder)  # which waits for the phase
                     lines = [await running.stdout.readline()]
                     while b'"event": "result"' not in lines[-1]:
                         lines.append(await running.stdout.readline())
@@ -385,17 +387,13 @@ def test_a_client_that_stays_does_not_keep_a_run_from_ending(write, folder):
     file = write("build.py", GATED)
     os.mkfifo(folder / "gate")
 
-    def open_gate():
-        with open(folder / "gate", "w"):
-            pass
-
     async def scenario():
         async with (
             process("run", file, "--mcp", 0) as running,
             connected(running.url, "auto") as client,
             client.listen(resource_subscriptions=[ACTIVE]) as changes,
         ):
-            await asyncio.to_thread(open_gate)
+            await asyncio.to_thread(open_gate, folder)
             assert {event.uri async for event in changes} == {ACTIVE}
             assert await running.wait() == 1
 

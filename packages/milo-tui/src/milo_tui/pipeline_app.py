@@ -17,6 +17,7 @@ from milo_pipeline import (
     PipelineViewState,
     make_detail_reducer,
 )
+from milo_pipeline.detail import DetailReducer
 from milo_tui.app import PLAIN, App
 from milo_tui.pipeline_view import pipeline_view
 from milo_tui.terminal import Terminal
@@ -155,10 +156,15 @@ class _Runs:
         self._dispatch(Action(STATE, state))
 
 
-def _reducer(runs: _Runs) -> Callable[[PipelineViewState, Action], Any]:
-    detail = make_detail_reducer(
+def keys_over_states() -> DetailReducer:
+    """The keys of a pipeline, whose state is the payload of the latest ``STATE``."""
+    return make_detail_reducer(
         lambda state, action: action.payload if action.type == STATE else state
     )
+
+
+def _reducer(runs: _Runs) -> Callable[[PipelineViewState, Action], Any]:
+    detail = keys_over_states()
 
     def reduce(view: PipelineViewState, action: Action) -> Any:
         if action.type == STOPPED:

@@ -13,15 +13,15 @@ from rich.style import Style
 
 from milo_core import Action, SpecialKey
 from milo_core.actions import KEY, RESIZE, TICK
-from milo_pipeline import PhaseStatus, PipelineState, PipelineViewState, make_detail_reducer
+from milo_pipeline import PhaseStatus, PipelineState, PipelineViewState
 from milo_pipeline.exports import Span, Timeline
 from milo_pipeline.text import in_words
 from milo_tui.app import App
 from milo_tui.frames import Size
+from milo_tui.pipeline_app import STATE, keys_over_states
 from milo_tui.pipeline_picture import picture_of
 from milo_tui.pipeline_view import Rows, pipeline_rows
 
-STATE: Final = "@@PIPELINE_STATE"
 PACE: Final = 0.05
 """Seconds between two frames while it plays."""
 _DIM: Final = Style(dim=True)
@@ -72,9 +72,7 @@ class Recorded:
         self.end: float = self._final.elapsed
         self.moments: Sequence[float] = self._moments()
         """Seconds at which something happened, in their order."""
-        self._detail = make_detail_reducer(
-            lambda state, action: action.payload if action.type == STATE else state
-        )
+        self._detail = keys_over_states()
 
     def at(self, time: float) -> PipelineState:
         """The state at ``time``, in which ``started_at`` of all is since the start of the run."""

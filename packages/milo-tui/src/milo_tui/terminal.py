@@ -16,7 +16,7 @@ DEFAULT: Final = ViewState(
 )
 """How an application begins."""
 
-_IFLAG, _OFLAG, _CFLAG, _LFLAG, _CC = 0, 1, 2, 3, 6
+_IFLAG, _LFLAG, _CC = 0, 3, 6
 _MOUSE_ON: Final = "\x1b[?1000h\x1b[?1006h"
 _MOUSE_OFF: Final = "\x1b[?1006l\x1b[?1000l"
 
